@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a kernel sees, and how one is offered to a backend.
+ *
+ * Check, then run: everything that can fail fails in `prepare` (once per
+ * program) or `attach` (once per instance); `run` returns nothing and allocates
+ * nothing. An own kernel usually has only `run`. */
+#ifndef DOR_KERNELS_KERNEL_H
+#define DOR_KERNELS_KERNEL_H
+
+#include "graph/graph.h"
+
+typedef struct dor_prep { /* one node, at bind time */
+  const dor_node *node;
+  const void *attr;
+  int32_t nin, nout;
+  const dor_type *in, *out;
+  int32_t threads;             /* the program's */
+  bool training;
+} dor_prep;
+
+typedef struct dor_call { /* one node of one instance, in a step */
+  const void *attr;
+  const void *plan;            /* what prepare made, shared and immutable */
+  void *context;               /* what attach made, of this instance */
+  void *scratch;               /* as many bytes as prepare asked for, shared with other nodes, 64-byte aligned */
+  int32_t nin, nout, threads;
+  const dor_view *in;
+  const dor_view *out;
+  const dor_step *step;
+  uint64_t key;
+} dor_call;
+
+typedef struct dor_kernel {
+  const char *name;            /* "conv2d_onednn" */
+  /* UNSUPPORTED declines the shape (the next column is asked); *plan and *scratch start as NULL and 0 */
+  dor_status (*prepare)(const dor_prep *p, void **plan, size_t *scratch);
+  dor_status (*attach)(dor_call *c);
+  void (*run)(const dor_call *c);
+  void (*detach)(dor_call *c);
+  void (*drop)(void *plan);
+  const char *(*describe)(const void *plan); /* the library's own name of what serves, for dumps; may be NULL */
+} dor_kernel;
+
+#endif

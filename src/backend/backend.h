@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Backends and programs. A backend is a table of kernels by op, in columns of
+ * falling preference, and a way to get memory. A program is an immutable plan:
+ * nodes, kernels, offsets. An instance adds its own pool and points at a model's
+ * blocks; workers, folds and fleets share one program. */
+#ifndef DOR_BACKEND_BACKEND_H
+#define DOR_BACKEND_BACKEND_H
+
+#include "graph/graph.h"
+#include "kernels/kernel.h"
+
+enum { DOR_COLUMNS = 3 };
+
+typedef struct dor_backend {
+  const char *name;                               /* "cpu" */
+  const dor_kernel *const *column[DOR_COLUMNS];   /* [op id]; first column that accepts the shape serves */
+  dor_status (*alloc)(size_t bytes, void **p);    /* zeroed, 256-byte aligned */
+  void (*free)(void *p, size_t bytes);
+  dor_status (*copy_in)(void *device, const void *host, size_t bytes);
+  dor_status (*copy_out)(void *host, const void *device, size_t bytes);
+} dor_backend;
+
+extern const dor_backend dor_backend_cpu;   /* oneDNN and own kernels */
+extern const dor_backend dor_backend_plain; /* own portable kernels alone: what `make check` compares against */
+const dor_backend *dor_backend_find(const char *name);
+bool dor_backend_has(const void *backend, const dor_op *op); /* for dor_graph_fuse */
+
+typedef struct dor_program_options {
+  int32_t threads;            /* per instance; 0: 1 */
+  bool no_fuse;               /* run the graph as written */
+  const char *conv;           /* "auto" (NULL), "direct", "winograd" */
+} dor_program_options;
+
+typedef struct dor_program dor_program;
+
+/* Fuse, prune, plan and bind. Takes the graph over (also on failure). errors UNSUPPORTED naming op and shape */
+DOR_MUST dor_status dor_program_build(dor_program **out, dor_graph *g, const dor_backend *b, const dor_program_options *o);
+void dor_program_release(dor_program *p);
+const dor_graph *dor_program_graph(const dor_program *p);
+size_t dor_program_pool_bytes(const dor_program *p);
+dor_cost dor_program_cost(const dor_program *p);
+void dor_program_dump(const dor_program *p, dor_str *out); /* the graph's dump with the kernel that serves each node */
+
+typedef struct dor_blocks { /* a model's memory: what an instance reads and writes besides its pool */
+  void *at[DOR_KIND_COUNT]; /* by kind: PARAM, GRAD, STATE, MOMENT */
+} dor_blocks;
+
+typedef struct dor_instance dor_instance;
+DOR_MUST dor_status dor_instance_new(dor_instance **out, const dor_program *p, const dor_blocks *blocks);
+void dor_instance_free(dor_instance *i);
+void *dor_instance_data(const dor_instance *i, dor_val v);   /* an input's or kept value's memory (device memory on a device) */
+void *dor_instance_named(const dor_instance *i, const char *name); /* NULL when there is none */
+void dor_instance_run(dor_instance *i, const dor_step *step); /* allocates nothing */
+
+/* Node by node, each kernel against its reference and every value finite: for debugging. errors NUMERIC naming node and op */
+DOR_MUST dor_status dor_instance_run_checked(dor_instance *i, const dor_step *step, double tolerance);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Optimisers and schedules. The update is a program of its own: clip, then one
+ * optimiser node per run of parameters that share rate and decay. Schedules are
+ * host maths; the rate of a step travels in the step block. */
+#ifndef DOR_OPTIM_OPTIM_H
+#define DOR_OPTIM_OPTIM_H
+
+#include "graph/graph.h"
+#include "ops/ops.h"
+
+typedef enum dor_optim_rule { DOR_RULE_ADAM, DOR_RULE_ADAMW, DOR_RULE_SGD } dor_optim_rule;
+typedef enum dor_schedule_rule { DOR_SCHEDULE_CONSTANT, DOR_SCHEDULE_STEP, DOR_SCHEDULE_COSINE, DOR_SCHEDULE_EXPONENTIAL } dor_schedule_rule;
+
+typedef struct dor_optim_cfg {
+  dor_optim_rule rule;
+  double lr, beta1, beta2, eps, decay;  /* decay: L2 in the gradient (sgd, adam) or decoupled (adamw) */
+  double momentum;
+  bool nesterov;
+  double clip;                          /* global gradient norm; 0: none */
+  double ema;                           /* decay of an average of the weights; 0: none */
+  bool decay_all;                       /* also biases and norms, as PyTorch does when told nothing */
+} dor_optim_cfg;
+
+typedef struct dor_schedule_cfg {
+  dor_schedule_rule rule;
+  double lr, gamma, floor;              /* STEP, EXPONENTIAL: x gamma; COSINE: down to floor */
+  int32_t n_at;                         /* STEP: epochs at which the rate falls */
+  const int64_t *at;
+  int64_t every;                        /* STEP without `at`: every so many epochs */
+  double warmup_epochs;
+  int64_t epochs, steps_per_epoch;
+} dor_schedule_cfg;
+
+double dor_schedule_rate(const dor_schedule_cfg *c, uint64_t step); /* the rate of the step-th update, from 0 */
+
+/* Bytes of the moment block (0 for plain SGD), and the update graph over the table's parameters. */
+size_t dor_optim_moment_bytes(const dor_params *p, const dor_optim_cfg *c);
+DOR_MUST dor_status dor_optim_build(dor_graph *g, const dor_optim_cfg *c);
+
+#endif
