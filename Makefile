@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+# Bare `make` shows the verbs. Objects under build/<variant>/; V=1 shows the commands.
+
+MAKEFLAGS += --no-builtin-rules
+VARIANT ?= release
+B       := build/$(VARIANT)
+CC      ?= gcc
+V       ?= 0
+Q       := $(if $(filter 1,$(V)),,@)
+HUSH    := $(if $(filter 1,$(V)),,>/dev/null)
+
+PKGS    := hdf5 jansson libsodium libpng libjpeg
+DEPFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LIBS     = $(shell pkg-config --libs jansson libsodium libpng libjpeg) $(shell pkg-config --libs hdf5) -lconfig -ldnnl -lm -lpthread
+
+STRICT  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+WERROR  ?= -Werror
+OPT.release := -O2 -g -fno-math-errno -fno-trapping-math
+OPT.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -DDOR_FAULTS
+OPT.fault   := -O1 -g -DDOR_FAULTS
+CFLAGS  ?= $(OPT.$(VARIANT))
+LDFLAGS ?= $(if $(filter asan,$(VARIANT)),-fsanitize=address$(comma)undefined)
+comma   := ,
+INC     := -Isrc -I. -I$(B)
+ALLFLAGS = $(STRICT) $(WERROR) $(CFLAGS) -fopenmp $(DEPFLAGS) $(INC)
+
+# Kernels in src/ and kernels/ are compiled once for any x86-64; files named *_avx2.c and *_avx512.c for that CPU only, chosen at run time.
+SRC     := $(sort $(wildcard src/*/*.c kernels/*.c))
+LIBSRC  := $(filter-out src/cli/%,$(SRC))
+CLISRC  := $(filter src/cli/%,$(SRC))
+TESTSRC := $(sort $(wildcard tests/*.c tests/*/*.c))
+OBJ      = $(patsubst %.c,$(B)/%.o,$(1))
+$(B)/kernels/%_avx2.o:   CPUFLAGS := -mavx2 -mfma
+$(B)/kernels/%_avx512.o: CPUFLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma
+
+help:
+	@echo "make demo       install what is missing, build, and run a synthetic experiment (CPU)"
+	@echo "make test       install what is missing, build, and pass the tests"
+	@echo "make all        build build/dorsum"
+	@echo "make check      the quick tests (under a minute)"
+	@echo "make deps       install the packages that are missing"
+	@echo "make bench      time dorsum beside PyTorch (PYTHON=/path/to/python with torch)"
+	@echo "make lint floors size docs   the house rules, the reference pages"
+	@echo "make asan       the tests under the address and undefined-behaviour sanitizers"
+	@echo "make reproduce EXP=name   an experiment of experiments/ against its expect.cfg"
+	@echo "make install clean"
+
+all: build/dorsum
+build/dorsum: $(B)/dorsum
+	@mkdir -p build && ln -sf $(VARIANT)/dorsum $@
+
+$(B)/libdorsum.a: $(call OBJ,$(LIBSRC))
+	$(Q)rm -f $@; ar rcs $@ $^
+$(B)/dorsum: $(call OBJ,$(CLISRC)) $(B)/libdorsum.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(LIBS) -o $@
+	@echo "built $@"
+
+# The tests register themselves: TEST(name) anywhere under tests/.
+$(B)/tests.def: $(TESTSRC)
+	@mkdir -p $(dir $@); grep -ho '^TEST([a-z0-9_]*)' $(TESTSRC) | sort > $@.tmp; cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
+$(B)/tests/main.o: $(B)/tests.def
+$(B)/check: $(call OBJ,$(TESTSRC)) $(B)/libdorsum.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(LIBS) -lcmocka -o $@
+
+$(B)/%.o: %.c
+	@mkdir -p $(dir $@)
+	$(Q)$(CC) $(ALLFLAGS) $(CPUFLAGS) -MMD -MP -c $< -o $@
+
+check: all $(B)/check
+	$(Q)$(B)/check
+test: deps
+	$(Q)tools/test.sh
+demo: deps
+	$(Q)tools/demo.sh
+deps:
+	$(Q)tools/deps.sh
+asan:
+	$(Q)$(MAKE) --no-print-directory VARIANT=asan check
+bench: all
+	$(Q)tools/bench.sh
+floors: all
+	$(Q)tools/floors.sh
+	$(Q)B=$(B) tools/floors_nm.sh
+lint:
+	$(Q)tools/lint.sh
+size:
+	$(Q)tools/size.sh
+docs: all
+	$(Q)tools/docs.sh
+reproduce: all
+	$(Q)build/dorsum reproduce $(EXP)
+install: all
+	install -D build/dorsum $(DESTDIR)$(or $(PREFIX),/usr/local)/bin/dorsum
+clean:
+	$(Q)rm -rf build
+
+-include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC))
+.PHONY: help all check test demo deps asan bench floors lint size docs reproduce install clean

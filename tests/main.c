@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The test program: all TEST()s, or those whose name contains an argument. */
+#include "tests/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+int test_failures;
+
+#define TEST_LIST(name)
+#undef TEST
+#define TEST(name) void test_##name(void **state);
+#include "tests.def"
+#undef TEST
+
+static int before(void **state)
+{
+  (void)state;
+  test_failures = 0;
+  return 0;
+}
+
+/* A failed CHECK does not leave the test, so the wrapper fails it at its end. */
+#define TEST(name)                    \
+  static void run_##name(void **state) \
+  {                                   \
+    test_##name(state);               \
+    if (test_failures) fail();        \
+  }
+#include "tests.def"
+#undef TEST
+
+static const struct CMUnitTest all[] = {
+#define TEST(name) {#name, run_##name, before, NULL, NULL},
+#include "tests.def"
+};
+
+static char root[256];
+
+static void drop_root(void)
+{
+  if (root[0] && dor_io_remove_tree(root)) print_error("could not remove %s\n", root);
+}
+
+const char *test_folder(const char *name)
+{
+  static char path[512];
+  if (!root[0]) {
+    const char *tmp = getenv("TMPDIR");
+    snprintf(root, sizeof root, "%s/dorsum-test-XXXXXX", tmp ? tmp : "/tmp");
+    if (!mkdtemp(root)) abort();
+    atexit(drop_root);
+  }
+  snprintf(path, sizeof path, "%s/%s", root, name);
+  if (dor_io_mkdirs(path)) abort();
+  return path;
+}
+
+static const char *existing(const char *folder, const char *relative)
+{
+  static char path[1024];
+  snprintf(path, sizeof path, "%s/%s", folder, relative);
+  return access(path, R_OK) ? NULL : path;
+}
+
+const char *test_shared(const char *relative) { return existing("../shared/data", relative); }
+const char *test_golden(const char *relative) { return existing("tests/golden", relative); }
+
+int main(int argc, char **argv)
+{
+  struct CMUnitTest chosen[sizeof all / sizeof *all];
+  size_t n = 0;
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    if (argc < 2 || strstr(all[i].name, argv[1])) chosen[n++] = all[i];
+  return _cmocka_run_group_tests(argc > 1 ? argv[1] : "dorsum", chosen, n, NULL, NULL) != 0;
+}
