@@ -10,6 +10,10 @@
 
 #include "graph/graph.h"
 
+/* What a kernel may use: prepare picks its variant by it (files *_avx2.c, *_avx512.c). The plain backend says PLAIN. */
+typedef enum dor_isa { DOR_ISA_PLAIN, DOR_ISA_AVX2, DOR_ISA_AVX512 } dor_isa; /* AVX2 includes FMA; AVX512: F, BW, VL, DQ */
+typedef enum dor_conv_choice { DOR_CONV_AUTO, DOR_CONV_DIRECT, DOR_CONV_WINOGRAD } dor_conv_choice;
+
 typedef struct dor_prep { /* one node, at bind time */
   const dor_node *node;
   const void *attr;
@@ -17,6 +21,8 @@ typedef struct dor_prep { /* one node, at bind time */
   const dor_type *in, *out;
   int32_t threads;             /* the program's */
   bool training;
+  dor_isa isa;
+  dor_conv_choice conv;        /* cpu.conv: which 3x3 convolution is wanted */
 } dor_prep;
 
 typedef struct dor_call { /* one node of one instance, in a step */

@@ -15,6 +15,8 @@ enum { DOR_COLUMNS = 3 };
 typedef struct dor_backend {
   const char *name;                               /* "cpu" */
   const dor_kernel *const *column[DOR_COLUMNS];   /* [op id]; first column that accepts the shape serves */
+  dor_isa (*isa)(void);                           /* what its kernels may use on this machine */
+  void (*enter)(int32_t threads);                 /* before preparing and running: the calling thread's team is this large */
   dor_status (*alloc)(size_t bytes, void **p);    /* zeroed, 256-byte aligned */
   void (*free)(void *p, size_t bytes);
   dor_status (*copy_in)(void *device, const void *host, size_t bytes);
@@ -30,6 +32,8 @@ typedef struct dor_program_options {
   int32_t threads;            /* per instance; 0: 1 */
   bool no_fuse;               /* run the graph as written */
   const char *conv;           /* "auto" (NULL), "direct", "winograd" */
+  dor_isa isa;                /* with cap_isa: no more than this */
+  bool cap_isa;
 } dor_program_options;
 
 typedef struct dor_program dor_program;

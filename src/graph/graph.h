@@ -31,6 +31,7 @@ typedef struct dor_value {
   dor_kind kind;
   size_t offset;    /* bytes into its block (all kinds but TEMP and INPUT) */
   bool keep;        /* read after the program ends: its memory is never reused */
+  dor_val alias;    /* the value whose memory this one is (an in-place output, a view); DOR_NONE: its own */
   const char *name; /* "" for unnamed temporaries */
 } dor_value;
 
@@ -79,18 +80,24 @@ typedef struct dor_case { /* an input worth testing and timing */
 
 struct dor_graph;
 struct dor_node;
+struct dor_match;
+struct dor_fused;
+
+enum { DOR_OP_ALIAS = 8 };
 
 typedef struct dor_op {
   const char *name, *formula;
   int32_t id, nin, nout;       /* nin -1: any number */
   size_t attr_size;
   const dor_key *keys;         /* of the attributes, for dumps; may be NULL */
-  bool stochastic;             /* reads step and key */
-  int32_t alias;               /* 1 + the input whose memory output 0 is (in place); 0: none */
+  bool stochastic;             /* reads step and key; nodes that its grad adds get the same key, so they can draw the same numbers */
+  bool view;                   /* output 0 is input 0 with another shape: no kernel runs, no memory is copied */
+  uint8_t alias[DOR_OP_ALIAS]; /* [i] = 1 + the input that output i overwrites (in place); 0: none. The input may not be read afterwards */
   dor_status (*infer)(const dor_infer *c);
   dor_cost (*cost)(const dor_infer *c);
   void (*ref)(const dor_refcall *c);
   dor_status (*grad)(struct dor_graph *g, const struct dor_node *n, const dor_val gout[], dor_val gin[]);
+  bool (*fuse)(const struct dor_match *m, struct dor_fused *f); /* of a fused op: see dor_graph_fuse; NULL: the default */
   const dor_case *cases;       /* ends with a NULL name */
 } dor_op;
 
@@ -111,6 +118,7 @@ typedef struct dor_graph {
   dor_params *params;          /* borrowed: the table that names parameters and states */
   char scope[256];             /* "features.0." while a model is being built */
   bool training;               /* batch norm and dropout behave as in training */
+  uint64_t grad_key;           /* while a stochastic node is differentiated: its key; else 0 */
   dor_status status;           /* the first build failure; later calls return DOR_NONE */
 } dor_graph;
 
@@ -144,8 +152,27 @@ DOR_MUST dor_status dor_graph_grad(dor_graph *g, const dor_op *sum, dor_val loss
 /* Make every parameter's gradient and home it in the gradient block: written (parts == 1) or added to it with `add_into`. */
 DOR_MUST dor_status dor_graph_grad_params(dor_graph *g, const dor_op *sum, const dor_op *add_into, dor_val loss, dor_val seed, bool accumulate);
 
-/* Replace chains by fused ops where `has(backend, op)` says the target runs them. rows end with a NULL fused op. */
-typedef struct dor_fuse_row { const dor_op *fused; const dor_op *chain[4]; } dor_fuse_row;
+/* Fusion. A row of fuse.def, FUSE(fused, a, b[, c[, d]]), is a chain: output 0 of a is an input of b, and so on.
+ * The fused op says what becomes of a found chain: its `fuse` fills the fused node's attributes, inputs and outputs
+ * from the chain's nodes, or returns false to decline. Outputs are values of the graph that chain nodes made; any of
+ * them that somebody else still reads or keeps must be among them (ask dor_match_needed), else the chain stays as it is.
+ * Without `fuse`: attributes of the first chain node that has as many bytes, the chain's inputs in order without the
+ * links, the last node's outputs; so every inner value must have one reader and not be kept. */
+enum { DOR_CHAIN = 4, DOR_FUSED_IN = 16, DOR_FUSED_OUT = 8 };
+typedef struct dor_match {
+  const dor_graph *graph;
+  int32_t n;
+  const dor_node *node[DOR_CHAIN];
+} dor_match;
+typedef struct dor_fused {
+  int64_t attr[32]; /* the fused op's attribute struct, copied in (attr_size bytes) */
+  int32_t nin, nout;
+  dor_val in[DOR_FUSED_IN], out[DOR_FUSED_OUT]; /* out DOR_NONE: a new value that nobody reads yet */
+} dor_fused;
+bool dor_match_needed(const dor_match *m, dor_val v); /* does somebody outside the chain read v, or is it kept or in a block? */
+
+/* Replace chains by fused ops where `has(backend, op)` says the target runs them. rows end with a NULL fused op; earlier rows win. */
+typedef struct dor_fuse_row { const dor_op *fused; const dor_op *chain[DOR_CHAIN]; } dor_fuse_row;
 DOR_MUST dor_status dor_graph_fuse(dor_graph *g, const dor_fuse_row *rows, bool (*has)(const void *backend, const dor_op *op), const void *backend);
 
 /* Drop nodes whose outputs nobody reads or keeps. */
@@ -153,7 +180,7 @@ DOR_MUST dor_status dor_graph_prune(dor_graph *g);
 
 /* Give every temporary an offset in one buffer so that values alive at the same time never overlap. */
 typedef struct dor_plan {
-  size_t *offset;            /* bytes, per value; SIZE_MAX for values that live in blocks */
+  size_t *offset;            /* bytes, per value; SIZE_MAX for values that live in blocks. Inputs are live throughout */
   int32_t *first, *last;     /* node indices that write first and read last */
   size_t *scratch;           /* per node, offset of its scratch */
   size_t total, unplanned, bound; /* bytes: planned peak, sum of all, live lower bound */
