@@ -30,8 +30,8 @@ LIBSRC  := $(filter-out src/cli/%,$(SRC))
 CLISRC  := $(filter src/cli/%,$(SRC))
 TESTSRC := $(sort $(wildcard tests/*.c tests/*/*.c))
 OBJ      = $(patsubst %.c,$(B)/%.o,$(1))
-$(B)/kernels/%_avx2.o:   CPUFLAGS := -mavx2 -mfma
-$(B)/kernels/%_avx512.o: CPUFLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma
+$(B)/kernels/%_avx2.o:   CPUFLAGS := -O3 -mavx2 -mfma -ffp-contract=fast
+$(B)/kernels/%_avx512.o: CPUFLAGS := -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -ffp-contract=fast
 
 help:
 	@echo "make demo       install what is missing, build, and run a synthetic experiment (CPU)"

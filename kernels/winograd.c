@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Winograd plans: which instruction set, how many tiles at a time, how threads
+ * share the work, and how much scratch that takes. */
+#include "kernels/winograd.h"
+
+enum {
+  PLANES = 36,
+  SHARED_WEIGHTS = 700 * 1024,  /* bytes of transformed weights beyond which few tiles are shared by all threads */
+  PRIVATE_TILES = 1536 * 1024,  /* bytes of transformed tiles a thread keeps to itself: a share of the last-level cache */
+  TEAM_TILES = 6 * 1024 * 1024, /* the same for a block that all threads share */
+  ALIAS_PAD = 16                /* floats: 36 planes must not fall on the same cache sets */
+};
+
+const dor_winograd_isa *dor_winograd_find(void)
+{
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) return &dor_winograd_avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &dor_winograd_avx2;
+  return NULL;
+}
+
+static int32_t choose_block(const dor_winograd *p)
+{
+  int64_t bytes = p->team ? TEAM_TILES : PRIVATE_TILES;
+  int64_t most = bytes / (PLANES * (int64_t)sizeof(float) * (p->c + p->k)) / 12 * 12;
+  int64_t least = p->team ? 24 : 12, cap = p->team ? p->tiles : 48;
+  int64_t block = most < least ? least : most > cap ? cap : most;
+  return (int32_t)(block > p->tiles ? p->tiles : block);
+}
+
+dor_status dor_winograd_plan(dor_winograd *p, const dor_winograd_isa *isa, int32_t n, int32_t h, int32_t w, int32_t c, int32_t k, int32_t threads)
+{
+  DOR_NEED(isa, UNSUPPORTED, "winograd: this CPU has neither AVX2 with FMA nor AVX-512");
+  DOR_NEED(c % isa->lanes == 0 && k % isa->lanes == 0, UNSUPPORTED, "winograd: %d -> %d channels are no multiples of %d", c, k, isa->lanes);
+  *p = (dor_winograd){.n = n, .h = h, .w = w, .c = c, .k = k, .threads = threads, .isa = isa};
+  p->down = (h + 3) / 4;
+  p->across = (w + 3) / 4;
+  p->tiles = (int64_t)n * p->down * p->across;
+  p->team = threads > 1 && (size_t)PLANES * sizeof(float) * (size_t)c * (size_t)k > SHARED_WEIGHTS;
+  p->block = choose_block(p);
+  p->v_plane = (size_t)p->block * (size_t)c + ALIAS_PAD;
+  p->m_plane = (size_t)p->block * (size_t)k + ALIAS_PAD;
+  p->member = PLANES * (p->v_plane + p->m_plane);
+  return DOR_OK;
+}
+
+static size_t members(const dor_winograd *p) { return p->team ? 1 : (size_t)p->threads; }
+static size_t aligned(size_t floats) { return (floats + 15) / 16 * 16; }
+
+/* In the order of winograd_body.h: border of zeros, sums (double), transformed weights, rotated weights, tiles. */
+size_t dor_winograd_forward_bytes(const dor_winograd *p)
+{
+  size_t ck = (size_t)p->c * (size_t)p->k, sums = 6 * (size_t)p->k * (size_t)p->threads;
+  return sizeof(float) * (aligned((size_t)p->c) + aligned(sums) + aligned(PLANES * ck) + aligned(9 * ck) + members(p) * p->member);
+}
+
+/* Border of zeros, sums of weight gradients per member, tiles. */
+size_t dor_winograd_weights_bytes(const dor_winograd *p)
+{
+  size_t ck = (size_t)p->c * (size_t)p->k;
+  return sizeof(float) * (aligned((size_t)p->c) + members(p) * (PLANES * ck + p->member));
+}
