@@ -189,5 +189,6 @@ DOR_MUST dor_status dor_graph_plan(dor_graph *g, const size_t scratch_bytes[], d
 
 /* One line per node: number, op, inputs with types, outputs, attributes, memory. Golden texts in tests. */
 void dor_graph_dump(const dor_graph *g, const dor_plan *plan, dor_str *out);
+void dor_graph_dump_node(const dor_graph *g, int32_t node, const dor_plan *plan, dor_str *out); /* without the line's end */
 
 #endif
