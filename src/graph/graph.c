@@ -64,6 +64,13 @@ dor_val dor_graph_find_input(const dor_graph *g, const char *name)
   return DOR_NONE;
 }
 
+dor_val dor_graph_find(const dor_graph *g, const char *name)
+{
+  for (int32_t v = 0; v < g->nvalue; v++)
+    if (g->value[v].keep && !strcmp(g->value[v].name, name)) return v;
+  return dor_graph_find_input(g, name);
+}
+
 static dor_status check_shape(const char *what, const char *name, dor_shape s)
 {
   dor_shape_text text;
@@ -251,4 +258,15 @@ void dor_graph_keep(dor_graph *g, dor_val v, const char *name)
 dor_type dor_graph_type(const dor_graph *g, dor_val v)
 {
   return v >= 0 && v < g->nvalue ? g->value[v].type : (dor_type){0};
+}
+
+dor_cost dor_node_cost(const dor_graph *g, int32_t node)
+{
+  enum { MOST = 64 };
+  dor_type type[MOST];
+  const dor_node *n = &g->node[node];
+  if (!n->op->cost || n->nin + n->nout > MOST) return (dor_cost){0};
+  for (int32_t i = 0; i < n->nin; i++) type[i] = g->value[n->in[i]].type;
+  for (int32_t i = 0; i < n->nout; i++) type[n->nin + i] = g->value[n->out[i]].type;
+  return n->op->cost(&(dor_infer){.attr = n->attr, .nin = n->nin, .nout = n->nout, .in = type, .out = type + n->nin});
 }

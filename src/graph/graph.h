@@ -128,6 +128,7 @@ DOR_MUST dor_status dor_graph_status(const dor_graph *g);
 
 dor_val dor_graph_input(dor_graph *g, const char *name, dor_type t);
 dor_val dor_graph_find_input(const dor_graph *g, const char *name); /* DOR_NONE when there is none */
+dor_val dor_graph_find(const dor_graph *g, const char *name);       /* an input or a kept value */
 
 /* A parameter (or running statistic) by its name under the current scope; made in the table at first, found there afterwards. */
 dor_val dor_graph_param(dor_graph *g, const dor_param_spec *spec);
@@ -186,6 +187,8 @@ typedef struct dor_plan {
   size_t total, unplanned, bound; /* bytes: planned peak, sum of all, live lower bound */
 } dor_plan;
 DOR_MUST dor_status dor_graph_plan(dor_graph *g, const size_t scratch_bytes[], dor_plan *plan); /* plan lives in the graph's arena */
+
+dor_cost dor_node_cost(const dor_graph *g, int32_t node); /* zero where the op does not say */
 
 /* One line per node: number, op, inputs with types, outputs, attributes, memory. Golden texts in tests. */
 void dor_graph_dump(const dor_graph *g, const dor_plan *plan, dor_str *out);
