@@ -66,6 +66,9 @@ DOR_MUST dor_status dor_schema_defaults(const dor_key *keys, void *obj, dor_aren
  * Names in `skip` (NULL-terminated, may be NULL) are somebody else's and passed over. */
 DOR_MUST dor_status dor_schema_load(const dor_key *keys, void *obj, const dor_tree *group, const char *const skip[], dor_arena *a);
 
+/* The failure for a key that nobody knows: CONFIG, with the nearest name or what there is. `also`: further names (NULL-terminated, may be NULL). */
+DOR_MUST dor_status dor_schema_unknown(const dor_key *keys, const dor_tree *t, const char *const also[]);
+
 /* The fields as a tree, in table order, for the resolved config. */
 DOR_MUST dor_status dor_schema_save(const dor_key *keys, const void *obj, dor_arena *a, dor_tree *group);
 

@@ -3,9 +3,7 @@
 
 #include "base/mem.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <locale.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -73,10 +71,10 @@ static locale_t plain;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void make_plain(void) { plain = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
 
-static locale_t enter(void)
+locale_t dor_locale(void)
 {
   pthread_once(&once, make_plain);
-  return uselocale(plain);
+  return plain;
 }
 
 void dor_str_real(dor_str *s, double x)
@@ -86,7 +84,7 @@ void dor_str_real(dor_str *s, double x)
     dor_str_add(s, "nan");
     return;
   }
-  locale_t old = enter();
+  locale_t old = uselocale(dor_locale());
   for (int digits = 15; digits <= 17; digits++) {
     snprintf(text, sizeof text, "%.*g", digits, x);
     if (strtod(text, NULL) == x) break;
@@ -119,7 +117,7 @@ dor_status dor_parse_real(const char *text, double *out)
 {
   char shown[64];
   DOR_NEED(looks_real(text), ARG, "'%s' is not a number", dor_printable(text, shown, sizeof shown));
-  locale_t old = enter();
+  locale_t old = uselocale(dor_locale());
   double x = strtod(text, NULL);
   uselocale(old);
   DOR_NEED(isfinite(x), RANGE, "%s is too large a number", dor_printable(text, shown, sizeof shown));

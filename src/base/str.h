@@ -5,6 +5,7 @@
 #ifndef DOR_BASE_STR_H
 #define DOR_BASE_STR_H
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,9 @@ DOR_MUST dor_status dor_str_status(const dor_str *s);
 void dor_str_real(dor_str *s, double x);
 DOR_MUST dor_status dor_parse_real(const char *text, double *out); /* the whole text; refuses nan, inf, overflow */
 DOR_MUST dor_status dor_parse_int(const char *text, int64_t *out);
+
+/* The C locale, for calls of other libraries that read or write numbers: old = uselocale(dor_locale()); ...; uselocale(old). */
+locale_t dor_locale(void);
 
 /* The nearest of n names by edit distance, for "did you mean"; NULL when none is near. */
 const char *dor_nearest(const char *name, const char *const names[], size_t n);
