@@ -18,7 +18,7 @@ extern int test_failures;
 
 #define TEST(name)               \
   void test_##name(void **state); \
-  void test_##name(void **state)
+  void test_##name(__attribute__((unused)) void **state)
 #define CHECK(cond, ...)                                        \
   do {                                                          \
     if (!(cond)) {                                              \

@@ -67,9 +67,12 @@ double dor_rmse(int32_t n, const double *predicted, const double *value);
 /* ---- bootstrap (eval/bootstrap.c) ---- */
 /* A statistic of the things listed in index[0..m); NaN where undefined. */
 typedef double dor_statistic(const void *data, const int32_t *index, int32_t m);
-/* BCa over clusters (each its own: ordinary), resampled stratified by stratum (class of the cluster's first thing).
- * Degenerate (all equal, z0 infinite): percentile, and the method says so. Seeded, the same bits anywhere. */
-dor_interval dor_bca(const void *data, dor_statistic *f, int32_t n, const int32_t *cluster, const int32_t *stratum, int32_t replicates, uint64_t seed, double level);
+/* BCa over clusters, resampled within each stratum (that of the cluster's first thing); acceleration by leaving out one cluster at a time.
+ *
+ *   cluster  [n] in 0..n-1; NULL: each thing is its own     stratum  [n] in 0..n-1; NULL: one
+ *   out      NaN where the statistic is undefined; percentile where BCa is degenerate or a replicate is undefined, and the method says so
+ *   source   Efron, JASA 1987 */
+DOR_MUST dor_status dor_bca(const void *data, dor_statistic *f, int32_t n, const int32_t *cluster, const int32_t *stratum, int32_t replicates, uint64_t seed, double level, dor_interval *out);
 typedef struct dor_paired_bootstrap { double difference, p; dor_interval interval; } dor_paired_bootstrap;
 DOR_MUST dor_status dor_bootstrap_difference(const void *a, const void *b, dor_statistic *f, int32_t n, const int32_t *cluster, const int32_t *stratum, int32_t replicates, uint64_t seed, double level, dor_paired_bootstrap *out);
 
@@ -82,8 +85,10 @@ typedef struct dor_corrected_t { double t, p; double df; } dor_corrected_t;
 dor_corrected_t dor_resampled_t(int32_t n, const double *difference, double test_share, double train_share); /* Nadeau & Bengio */
 
 /* ---- logistic regression for baselines (eval/logistic.c) ---- */
-/* w [p+1], intercept last; IRLS with ridge (separation stays finite). errors NUMERIC */
-DOR_MUST dor_status dor_logistic_fit(int32_t n, int32_t p, const double *x, const int32_t *y, int32_t k, double ridge, double *w); /* w [k,p+1], softmax */
+/* Newton's method on the softmax likelihood with a ridge on the slopes (separation stays finite), the same for every class.
+ *
+ *   x [n,p]  y [n] in 0..k-1  w [k,p+1] intercept last      errors RANGE; NUMERIC: x is not finite, or no convergence */
+DOR_MUST dor_status dor_logistic_fit(int32_t n, int32_t p, const double *x, const int32_t *y, int32_t k, double ridge, double *w);
 void dor_logistic_predict(int32_t p, int32_t k, const double *w, const double *x, double *prob);
 
 #endif
