@@ -14,7 +14,7 @@
 #include "optim/optim.h"
 
 /* train in a config (train.def): optimizer lr decay momentum nesterov beta1 beta2 eps epochs batch accumulate last clip ema
- * schedule gamma at every floor warmup class_weight label_smoothing loss stop patience checkpoint_s */
+ * schedule gamma at every floor warmup class_weight label_smoothing stop patience checkpoint_s */
 typedef struct dor_train_cfg {
 #include "base/keys_fields.h"
 #include "train/train.def"
@@ -22,7 +22,7 @@ typedef struct dor_train_cfg {
 } dor_train_cfg;
 extern const dor_key dor_train_keys[];
 
-typedef struct dor_target_cfg { /* target.def: column positive against kind cut */
+typedef struct dor_target_cfg { /* target.def: column positive against */
 #include "base/keys_fields.h"
 #include "train/target.def"
 #include "base/keys_end.h"
