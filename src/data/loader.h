@@ -19,20 +19,22 @@ typedef struct dor_augment_cfg {
 } dor_augment_cfg;
 extern const dor_key dor_augment_keys[];
 
-/* One picture, augmented: bilinear inverse warp, zero outside. in [h,w,c] u8, out [h,w,c] f32 in [0,1]. Keyed by (seed, epoch, sample). */
+bool dor_augment_any(const dor_augment_cfg *c); /* does it change anything? */
+/* One picture, augmented: bilinear inverse warp, zero outside. in [h,w,ch] u8, out [h,w,ch] f32 in [0,1]. Keyed by (seed, epoch, sample). */
 void dor_augment(const dor_augment_cfg *c, uint64_t seed, uint64_t epoch, int32_t sample, int32_t h, int32_t w, int32_t ch, const uint8_t *in, float *out);
 
 enum { DOR_MAX_SLOTS = 8 };
 
-typedef struct dor_slot {      /* one input of a program */
-  const dor_source *source[DOR_MAX_SLOTS]; /* vectors of several sources are joined (early fusion); one for images */
-  const dor_scaler *scaler[DOR_MAX_SLOTS]; /* NULL for images */
+typedef struct dor_slot {      /* one input of a program. Several sources: vectors are joined (early fusion), pictures are pooled */
+  const dor_source *source[DOR_MAX_SLOTS];
+  const dor_scaler *scaler[DOR_MAX_SLOTS]; /* NULL: as it is; pictures have none */
   int32_t n_sources;
+  bool pooled;                 /* vectors too: a row is of the sample's `source` alone; all sources are of one shape */
 } dor_slot;
 
 typedef struct dor_sample {    /* what one row of a batch is made of */
-  int32_t row[DOR_MAX_SLOTS];  /* per slot: row of its sources (shared by joined ones through `subject` when vectors) */
-  int32_t source;              /* pooled inputs: which of slot 0's sources the row is of; else 0 */
+  int32_t row[DOR_MAX_SLOTS];  /* per slot: row of its source; joined ones: of the first, the others' by subject */
+  int32_t source;              /* slot 0 pooled: which of its sources the row is of; else 0. Further slots take source 0 */
   int32_t subject, unit;
   float label, weight;
 } dor_sample;
@@ -55,9 +57,11 @@ typedef struct dor_batch {     /* borrowed until the next call */
 } dor_batch;
 
 typedef struct dor_loader dor_loader;
+/* Keeps what c points to. thread: prefetch by a thread of its own, else the caller does the work.
+ * errors RANGE: no samples, or none is left by drop_last; no weight; SHAPE: pooled sources differ; DATA: a joined source lacks a subject; NOMEM */
 DOR_MUST dor_status dor_loader_new(dor_loader **out, const dor_loader_cfg *c, bool thread);
 int64_t dor_loader_batches(const dor_loader *l);               /* per epoch */
-DOR_MUST dor_status dor_loader_seek(dor_loader *l, int64_t epoch, int64_t batch); /* resume */
+DOR_MUST dor_status dor_loader_seek(dor_loader *l, int64_t epoch, int64_t batch); /* resume: the next batch is this one */
 DOR_MUST dor_status dor_loader_next(dor_loader *l, dor_batch *b);                /* goes on into the next epoch */
 void dor_loader_free(dor_loader *l);
 
