@@ -89,9 +89,9 @@ static dor_status write_all(int fd, const char *path, const char *data, size_t s
   return DOR_OK;
 }
 
-static dor_status write_new(const char *temp, const char *path, const void *data, size_t size)
+static dor_status write_new(const char *temp, const char *path, const void *data, size_t size, mode_t mode)
 {
-  int fd = dor_io.open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  int fd = dor_io.open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   if (fd < 0) return fail(path, "create a file beside");
   dor_status s = write_all(fd, path, data, size);
   if (!s && dor_io.fsync(fd)) s = fail(path, "sync");
@@ -119,14 +119,14 @@ static dor_status sync_folder(const char *folder)
   return s;
 }
 
-dor_status dor_io_write(const char *path, const void *data, size_t size)
+static dor_status replace(const char *path, const void *data, size_t size, mode_t mode)
 {
   static atomic_uint serial;
   char folder[PATH_MAX], temp[PATH_MAX + 48];
   DOR_NEED(strlen(path) < PATH_MAX, IO, "a path of %zu bytes is too long", strlen(path));
   folder_of(path, folder);
   snprintf(temp, sizeof temp, "%s/.tmp.%ld.%u", folder, (long)getpid(), atomic_fetch_add(&serial, 1));
-  dor_status s = write_new(temp, path, data, size);
+  dor_status s = write_new(temp, path, data, size, mode);
   if (!s && dor_io.rename(temp, path)) s = fail(path, "rename to");
   if (s) {
     dor_io.unlink(temp);
@@ -134,6 +134,9 @@ dor_status dor_io_write(const char *path, const void *data, size_t size)
   }
   return sync_folder(folder);
 }
+
+dor_status dor_io_write(const char *path, const void *data, size_t size) { return replace(path, data, size, 0666); }
+dor_status dor_io_write_private(const char *path, const void *data, size_t size) { return replace(path, data, size, 0600); }
 
 dor_status dor_io_append(const char *path, const void *data, size_t size)
 {

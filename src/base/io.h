@@ -19,6 +19,7 @@ DOR_MUST dor_status dor_io_read(const char *path, size_t max_bytes, char **data,
 
 /* Replace `path` atomically. A failed fsync condemns the temporary file; the old content stays. errors IO */
 DOR_MUST dor_status dor_io_write(const char *path, const void *data, size_t size);
+DOR_MUST dor_status dor_io_write_private(const char *path, const void *data, size_t size); /* mode 0600: keys, mappings of ids */
 
 /* Append a line to a log-like file with one write(); what is lost on a full disk is lost, training goes on. */
 DOR_MUST dor_status dor_io_append(const char *path, const void *data, size_t size);

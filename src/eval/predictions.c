@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "eval/intern.h"
+#include "base/intern.h"
 
 typedef struct columns {
   int32_t subject, trial, site, group, fold, repeat, seed, arm, truth, decided, probability, n_clips, threshold; /* -1: none */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Names numbered by first appearance (private to eval): subjects, arms, units. */
-#ifndef DOR_EVAL_INTERN_H
-#define DOR_EVAL_INTERN_H
+ * Names numbered by first appearance: subjects, arms, units, columns. */
+#ifndef DOR_BASE_INTERN_H
+#define DOR_BASE_INTERN_H
 
 #include <stdint.h>
 

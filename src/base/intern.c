@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "eval/intern.h"
+#include "base/intern.h"
 
 #include <stddef.h>
 #include <string.h>
