@@ -29,6 +29,11 @@ static void attribute_text(const dor_key *key, const void *attr, dor_str *out)
 {
   const void *field = (const char *)attr + key->offset;
   dor_str_fmt(out, " %s=", key->name);
+  if (key->type == DOR_KEY_INTS) {
+    const int32_t *v = field;
+    for (size_t i = 0; i < key->size / sizeof *v; i++) dor_str_fmt(out, "%s%d", i ? "," : "", v[i]);
+    return;
+  }
   if (key->type == DOR_KEY_REAL) dor_str_real(out, key->size == sizeof(float) ? (double)*(const float *)field : *(const double *)field);
   else if (key->type == DOR_KEY_BOOL) dor_str_add(out, *(const bool *)field ? "true" : "false");
   else if (key->type == DOR_KEY_INT || key->size < sizeof(const char *)) dor_str_fmt(out, "%lld", (long long)integer_of(field, key->size));

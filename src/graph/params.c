@@ -42,8 +42,10 @@ static dor_status check_layout(const dor_param_spec *s)
 {
   dor_shape_text text;
   bool hwio = s->layout == DOR_FILE_OIHW || s->layout == DOR_FILE_IOHW;
+  DOR_NEED(s->layout != DOR_FILE_LINEAR || s->shape.n == 2, SHAPE, "parameter '%s' %s: a linear layer's has two dimensions", s->name,
+           dor_shape_print(s->shape, text));
   DOR_NEED(!hwio || s->shape.n == 4, SHAPE, "parameter '%s' %s: a convolution's has four dimensions", s->name, dor_shape_print(s->shape, text));
-  DOR_NEED(s->layout != DOR_FILE_LINEAR_CHW || (s->shape.n == 2 && s->chw[0] * s->chw[1] * s->chw[2] == s->shape.d[1]), SHAPE,
+  DOR_NEED(s->layout != DOR_FILE_LINEAR_CHW || (s->shape.n == 2 && s->chw[0] * s->chw[1] * s->chw[2] == s->shape.d[0]), SHAPE,
            "parameter '%s' %s does not fit a flatten of [%d,%d,%d]", s->name, dor_shape_print(s->shape, text), s->chw[0], s->chw[1], s->chw[2]);
   return DOR_OK;
 }
@@ -83,6 +85,7 @@ dor_shape dor_param_file_shape(const dor_param *p)
   dor_shape s = p->spec.shape;
   if (p->spec.layout == DOR_FILE_OIHW) return DOR_SHAPE(s.d[3], s.d[2], s.d[0], s.d[1]);
   if (p->spec.layout == DOR_FILE_IOHW) return DOR_SHAPE(s.d[2], s.d[3], s.d[0], s.d[1]);
+  if (p->spec.layout == DOR_FILE_LINEAR || p->spec.layout == DOR_FILE_LINEAR_CHW) return DOR_SHAPE(s.d[1], s.d[0]);
   return s;
 }
 
@@ -101,10 +104,11 @@ static int64_t from_file_index(const dor_param_spec *s, int64_t i)
     hw = i % ((int64_t)d[0] * d[1]), rest = i / ((int64_t)d[0] * d[1]);
     a = rest % d[3], b = rest / d[3];
     return (hw * d[2] + b) * d[3] + a;
+  case DOR_FILE_LINEAR: return i % d[0] * d[1] + i / d[0];
   case DOR_FILE_LINEAR_CHW:
     hw = (int64_t)s->chw[1] * s->chw[2];
-    a = i % d[1], rest = i / d[1];
-    return rest * d[1] + a % hw * s->chw[0] + a / hw;
+    a = i % d[0], rest = i / d[0];
+    return (a % hw * s->chw[0] + a / hw) * d[1] + rest;
   }
   return i;
 }

@@ -13,10 +13,11 @@
 
 /* Files hold PyTorch's layouts; memory holds ours. Permuted on load and save, nowhere else. */
 typedef enum dor_file_layout {
-  DOR_FILE_SAME,     /* vectors, and Linear [O,I] */
+  DOR_FILE_SAME,     /* vectors */
+  DOR_FILE_LINEAR,   /* Linear: memory [I,O] <-> file [O,I] */
   DOR_FILE_OIHW,     /* convolution: memory [K,K,I/groups,O] (hwio) <-> file [O,I/groups,K,K] */
   DOR_FILE_IOHW,     /* transposed convolution: file [I,O,K,K] */
-  DOR_FILE_LINEAR_CHW /* Linear after a flatten of [C,H,W]: file columns in CHW order, memory in HWC (aux = C,H,W) */
+  DOR_FILE_LINEAR_CHW /* Linear after a flatten of [C,H,W]: memory [HWC,O] <-> file [O,CHW] */
 } dor_file_layout;
 
 typedef enum dor_init { DOR_INIT_ZERO, DOR_INIT_ONE, DOR_INIT_NORMAL, DOR_INIT_UNIFORM, DOR_INIT_KAIMING_UNIFORM, DOR_INIT_KAIMING_NORMAL_OUT } dor_init;

@@ -28,4 +28,19 @@ const dor_op *dor_op_find(const char *name);
 #include "ops/ops.def"
 #undef OP
 
+/* [N, ...] -> [N, rest]: a reshape. */
+dor_val dor_flatten(dor_graph *g, dor_val x);
+
+/* Batch norm by the graph's mode: training normalises with the batch's moments and moves the running ones (kept values of
+ * the program), otherwise the running ones serve. x [N,C] or [N,H,W,C]; the four others [C]. */
+dor_val dor_batch_norm(dor_graph *g, dor_val x, dor_val gamma, dor_val beta, dor_val running_mean, dor_val running_var, double eps, double momentum);
+
+/* The random counter of a step and its part: dropout's "where". */
+static inline uint64_t dor_dropout_counter(const dor_step *s) { return s->step << 16 ^ s->micro; }
+
+/* Shared by op files. */
+DOR_MUST dor_status dor_infer_same(const dor_infer *c);  /* all inputs and the output alike */
+dor_cost dor_cost_stream(const dor_infer *c);            /* one operation an output element, every value moved once */
+int32_t dor_last_dim(dor_shape s);
+
 #endif
