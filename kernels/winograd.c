@@ -19,13 +19,21 @@ const dor_winograd_isa *dor_winograd_find(void)
   return NULL;
 }
 
+/* Few blocks are made of one size, so that the last is no splinter. */
+static int64_t even_block(int64_t tiles, int64_t most)
+{
+  int64_t blocks = (tiles + most - 1) / most;
+  return (tiles + blocks - 1) / blocks;
+}
+
 static int32_t choose_block(const dor_winograd *p)
 {
   int64_t bytes = p->team ? TEAM_TILES : PRIVATE_TILES;
   int64_t most = bytes / (PLANES * (int64_t)sizeof(float) * (p->c + p->k)) / 12 * 12;
-  int64_t least = p->team ? 24 : 12, cap = p->team ? p->tiles : 48;
+  int64_t least = 24, cap = p->team ? p->tiles : 48;
   int64_t block = most < least ? least : most > cap ? cap : most;
-  return (int32_t)(block > p->tiles ? p->tiles : block);
+  if (block > p->tiles) return (int32_t)p->tiles;
+  return (int32_t)(p->tiles < 4 * block ? even_block(p->tiles, block) : block);
 }
 
 dor_status dor_winograd_plan(dor_winograd *p, const dor_winograd_isa *isa, int32_t n, int32_t h, int32_t w, int32_t c, int32_t k, int32_t threads)
@@ -38,6 +46,7 @@ dor_status dor_winograd_plan(dor_winograd *p, const dor_winograd_isa *isa, int32
   p->tiles = (int64_t)n * p->down * p->across;
   p->team = threads > 1 && (size_t)PLANES * sizeof(float) * (size_t)c * (size_t)k > SHARED_WEIGHTS;
   p->block = choose_block(p);
+  p->u_plane = (size_t)c * (size_t)k + ALIAS_PAD;
   p->v_plane = (size_t)p->block * (size_t)c + ALIAS_PAD;
   p->m_plane = (size_t)p->block * (size_t)k + ALIAS_PAD;
   p->member = PLANES * (p->v_plane + p->m_plane);
@@ -50,13 +59,12 @@ static size_t aligned(size_t floats) { return (floats + 15) / 16 * 16; }
 /* In the order of winograd_body.h: border of zeros, sums (double), transformed weights, rotated weights, tiles. */
 size_t dor_winograd_forward_bytes(const dor_winograd *p)
 {
-  size_t ck = (size_t)p->c * (size_t)p->k, sums = 6 * (size_t)p->k * (size_t)p->threads;
-  return sizeof(float) * (aligned((size_t)p->c) + aligned(sums) + aligned(PLANES * ck) + aligned(9 * ck) + members(p) * p->member);
+  size_t rotated = 9 * (size_t)p->c * (size_t)p->k, sums = 6 * (size_t)p->k * (size_t)p->threads;
+  return sizeof(float) * (aligned((size_t)p->c) + aligned(sums) + aligned(PLANES * p->u_plane) + aligned(rotated) + members(p) * p->member);
 }
 
 /* Border of zeros, sums of weight gradients per member, tiles. */
 size_t dor_winograd_weights_bytes(const dor_winograd *p)
 {
-  size_t ck = (size_t)p->c * (size_t)p->k;
-  return sizeof(float) * (aligned((size_t)p->c) + members(p) * (PLANES * ck + p->member));
+  return sizeof(float) * (aligned((size_t)p->c) + members(p) * (PLANES * p->u_plane + p->member));
 }

@@ -22,7 +22,8 @@ typedef struct dor_winograd {  /* a plan, immutable: x [N,H,W,C] -> y [N,H,W,K] 
   int32_t block;               /* tiles transformed together */
   int32_t threads;
   bool team;                   /* all threads share each block (few tiles, many channels); else each has its own */
-  size_t v_plane, m_plane;     /* floats between two of the 36 planes of transformed tiles [block,C] and [block,K] */
+  size_t u_plane;              /* floats between two of the 36 planes of transformed weights [C,K] */
+  size_t v_plane, m_plane;     /* the same of transformed tiles [block,C] and [block,K] */
   size_t member;               /* floats of both for one member */
   const struct dor_winograd_isa *isa;
 } dor_winograd;

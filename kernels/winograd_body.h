@@ -5,24 +5,13 @@
  * small matrix product per plane, transform back into 4x4 outputs. Functions
  * that take `rows` and `wide` are inlined with constants, so that their arrays
  * are registers. */
-#include <omp.h>
 #include <string.h>
 
+#include "kernels/vector.h"
 #include "kernels/winograd.h"
-
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
-
-typedef float vec __attribute__((vector_size(4 * LANES)));
-typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in memory, any address */
-typedef int32_t mask __attribute__((vector_size(4 * LANES)));
 
 enum { WIDE_MOST = LANES == 16 ? 4 : 2 };
 
-INLINE vec load(const float *p) { return *(const loose *)p; }
-INLINE void store(float *p, vec v) { *(loose *)p = v; }
-INLINE vec splat(float x) { return x - (vec){0}; }
-INLINE vec positive(vec v) { return (vec)((mask)v & (v > 0)); }
 INLINE size_t aligned(size_t floats) { return (floats + 15) / 16 * 16; }
 
 /* Registers across in a matrix product: as many as divide K. */
@@ -87,23 +76,6 @@ INLINE void filter_back_1d(const vec i[6], vec o[3]) /* G^T i */
 }
 
 /* --- who does what ------------------------------------------------------- */
-
-typedef struct part { /* one thread's place */
-  int32_t rank, size;
-} part;
-
-typedef struct span {
-  int64_t from, to;
-} span;
-
-INLINE span share(int64_t n, part p) { return (span){n * p.rank / p.size, n * (p.rank + 1) / p.size}; }
-
-static void wait_for_all(part p)
-{
-  if (p.size > 1) {
-#pragma omp barrier
-  }
-}
 
 /* Blocks of tiles and the part that takes each: its own blocks alone, or a share of every block. */
 typedef struct turn {
@@ -354,7 +326,7 @@ static void transform_weights(const dor_winograd *p, const float *w, float *u, p
       for (size_t i = 0; i < 6; i++) {
         vec o[6];
         filter_1d(t[i], o);
-        for (size_t j = 0; j < 6; j++) store(to + (i * 6 + j) * ck, o[j]);
+        for (size_t j = 0; j < 6; j++) store(to + (i * 6 + j) * p->u_plane, o[j]);
       }
     }
 }
@@ -369,8 +341,8 @@ static void gather_weights(const dor_winograd *p, const float *d, size_t members
     for (size_t j = 0; j < 6; j++) {
       vec col[6], o[3];
       for (size_t i = 0; i < 6; i++) {
-        col[i] = load(d + (i * 6 + j) * ck + at);
-        for (size_t member = 1; member < members; member++) col[i] += load(d + (member * 36 + i * 6 + j) * ck + at);
+        col[i] = load(d + (i * 6 + j) * p->u_plane + at);
+        for (size_t member = 1; member < members; member++) col[i] += load(d + (member * 36 + i * 6 + j) * p->u_plane + at);
       }
       filter_back_1d(col, o);
       for (int32_t i = 0; i < 3; i++) t[i][j] = o[i];
@@ -424,18 +396,18 @@ static void forward_block(const job *j, int64_t block, part inside, float *v, co
   int32_t n = tiles_in(p, block), wide = choose_wide(p->k);
   int64_t first = block * p->block;
   float *m = v + 36 * p->v_plane;
-  size_t ck = (size_t)p->c * (size_t)p->k;
   span mine = share(n, inside), planes = share(36, inside);
   for (int64_t t = mine.from; t < mine.to; t++) input_tile(p, j->x, first + t, j->zeros, v + (size_t)t * (size_t)p->c);
   wait_for_all(inside);
-  for (size_t i = (size_t)planes.from; i < (size_t)planes.to; i++) plane_forward(p, wide, v + i * p->v_plane, j->u + i * ck, m + i * p->m_plane, n);
+  for (size_t i = (size_t)planes.from; i < (size_t)planes.to; i++) plane_forward(p, wide, v + i * p->v_plane, j->u + i * p->u_plane, m + i * p->m_plane, n);
   wait_for_all(inside);
   for (int64_t t = mine.from; t < mine.to; t++) output_tile(p, first + t, m + (size_t)t * (size_t)p->k, f, j->y);
   if (f->sums) flush_sums(p, f->sums, sums);
 }
 
-static void forward_part(const job *j, part me)
+static void forward_part(const void *of, part me)
 {
+  const job *j = of;
   const dor_winograd *p = j->plan;
   size_t k2 = 2 * (size_t)p->k;
   double *sums = j->sums + (size_t)me.rank * k2;
@@ -461,39 +433,28 @@ static void weights_block(const job *j, int64_t block, part inside, float *v, fl
   int32_t n = tiles_in(p, block), wide = choose_wide(p->k);
   int64_t first = block * p->block;
   float *m = v + 36 * p->v_plane;
-  size_t ck = (size_t)p->c * (size_t)p->k;
   span mine = share(n, inside), planes = share(36, inside);
   for (int64_t t = mine.from; t < mine.to; t++) {
     input_tile(p, j->x, first + t, j->zeros, v + (size_t)t * (size_t)p->c);
     gradient_tile(p, j->dy, first + t, m + (size_t)t * (size_t)p->k);
   }
   wait_for_all(inside);
-  for (size_t i = (size_t)planes.from; i < (size_t)planes.to; i++) plane_weights(p, wide, v + i * p->v_plane, m + i * p->m_plane, d + i * ck, n);
+  for (size_t i = (size_t)planes.from; i < (size_t)planes.to; i++) plane_weights(p, wide, v + i * p->v_plane, m + i * p->m_plane, d + i * p->u_plane, n);
   wait_for_all(inside);
 }
 
-static void weights_part(const job *j, part me)
+static void weights_part(const void *of, part me)
 {
+  const job *j = of;
   const dor_winograd *p = j->plan;
-  size_t ck = (size_t)p->c * (size_t)p->k, members = p->team ? 1 : (size_t)me.size, member = p->team ? 0 : (size_t)me.rank;
-  float *d = j->d + member * 36 * ck, *v = j->tiles + member * p->member;
+  size_t members = p->team ? 1 : (size_t)me.size, member = p->team ? 0 : (size_t)me.rank;
+  float *d = j->d + member * 36 * p->u_plane, *v = j->tiles + member * p->member;
   turn t = take_turn(p, me);
   span planes = share(36, t.inside);
-  memset(d + (size_t)planes.from * ck, 0, (size_t)(planes.to - planes.from) * ck * sizeof(float));
+  memset(d + (size_t)planes.from * p->u_plane, 0, (size_t)(planes.to - planes.from) * p->u_plane * sizeof(float));
   for (int64_t b = t.blocks.from; b < t.blocks.to; b++) weights_block(j, b, t.inside, v, d);
   wait_for_all(me);
   gather_weights(p, j->d, members, j->dw, me);
-}
-
-/* One region for the whole convolution; none for one thread. */
-static void run_parts(const job *j, void (*work)(const job *, part))
-{
-  if (j->plan->threads == 1) {
-    work(j, (part){0, 1});
-    return;
-  }
-#pragma omp parallel num_threads(j->plan->threads)
-  work(j, (part){omp_get_thread_num(), omp_get_num_threads()});
 }
 
 static void forward(const dor_winograd *p, const float *x, const float *w, bool rotate, float *y, const dor_winograd_tail *tail, float *scratch)
@@ -505,19 +466,19 @@ static void forward(const dor_winograd *p, const float *x, const float *w, bool 
   j.sums = (double *)(void *)(j.zeros + aligned((size_t)p->c));
   j.block_sums = (float *)(j.sums + k2 * threads);
   j.u = j.zeros + aligned((size_t)p->c) + aligned(3 * k2 * threads);
-  j.rotated = j.u + aligned(36 * ck);
+  j.rotated = j.u + aligned(36 * p->u_plane);
   j.tiles = j.rotated + aligned(9 * ck);
   memset(j.zeros, 0, (size_t)p->c * sizeof(float));
-  run_parts(&j, forward_part);
+  run_parts(&j, p->threads, forward_part);
 }
 
 static void weights(const dor_winograd *p, const float *x, const float *dy, float *dw, float *scratch)
 {
-  size_t ck = (size_t)p->c * (size_t)p->k, members = p->team ? 1 : (size_t)p->threads;
+  size_t members = p->team ? 1 : (size_t)p->threads;
   job j = {.plan = p, .x = x, .dy = dy, .dw = dw, .zeros = scratch, .d = scratch + aligned((size_t)p->c)};
-  j.tiles = j.d + members * 36 * ck;
+  j.tiles = j.d + members * 36 * p->u_plane;
   memset(j.zeros, 0, (size_t)p->c * sizeof(float));
-  run_parts(&j, weights_part);
+  run_parts(&j, p->threads, weights_part);
 }
 
 const dor_winograd_isa ISA = {.name = ISA_NAME, .lanes = LANES, .forward = forward, .weights = weights};

@@ -40,6 +40,7 @@ typedef struct dor_reduce_attr { int32_t axes; } dor_reduce_attr;   /* bit i: ax
 typedef struct dor_expand_attr { int32_t rank, dim[DOR_MAX_DIMS], axes; double factor; } dor_expand_attr; /* x's shape again */
 
 typedef struct dor_bn_attr { double eps; } dor_bn_attr;
+typedef struct dor_bn_pool_attr { double eps; int32_t size[2]; } dor_bn_pool_attr; /* size: of x */
 typedef struct dor_bn_running_attr { double momentum, unbias; } dor_bn_running_attr; /* unbias: n / (n - 1) */
 
 typedef struct dor_dropout_attr { double p; } dor_dropout_attr;

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * conv2d and its two gradients by own Winograd kernels: 3x3, stride 1, border 1,
+ * channels that fill the registers. Everything else is declined. */
+#include "base/mem.h"
+#include "kernels/kernel.h"
+#include "kernels/winograd.h"
+#include "ops/attrs.h"
+
+enum { FEW_TILES = 8 }; /* under this, transforming the weights costs more than it saves */
+
+static bool is_3x3(const dor_conv2d_attr *a)
+{
+  for (int i = 0; i < 2; i++)
+    if (a->kernel[i] != 3 || a->stride[i] != 1 || a->pad[i] != 1 || a->dilation[i] != 1) return false;
+  return a->groups == 1;
+}
+
+/* x [N,H,W,C] -> k channels. */
+static dor_status prepare(const dor_prep *p, dor_shape x, int32_t k, dor_winograd **plan)
+{
+  DOR_NEED(p->conv != DOR_CONV_DIRECT && is_3x3(p->attr), UNSUPPORTED, "conv2d: no 3x3 convolution for winograd");
+  const dor_winograd_isa *isa = p->isa == DOR_ISA_AVX512 ? &dor_winograd_avx512 : p->isa == DOR_ISA_AVX2 ? &dor_winograd_avx2 : NULL;
+  dor_winograd w;
+  DOR_TRY(dor_winograd_plan(&w, isa, x.d[0], x.d[1], x.d[2], x.d[3], k, p->threads));
+  DOR_NEED(p->conv == DOR_CONV_WINOGRAD || w.tiles >= FEW_TILES, UNSUPPORTED, "conv2d: too small for winograd");
+  *plan = dor_calloc(1, sizeof w);
+  DOR_NEED(*plan, NOMEM, "conv2d: out of memory");
+  **plan = w;
+  return DOR_OK;
+}
+
+static dor_status prepare_forward(const dor_prep *p, void **plan, size_t *scratch)
+{
+  dor_winograd *w = NULL;
+  DOR_TRY(prepare(p, p->in[0].shape, p->out[0].shape.d[3], &w));
+  *plan = w;
+  *scratch = dor_winograd_forward_bytes(w);
+  return DOR_OK;
+}
+
+static dor_status prepare_weights(const dor_prep *p, void **plan, size_t *scratch)
+{
+  dor_winograd *w = NULL;
+  DOR_TRY(prepare(p, p->in[0].shape, p->in[1].shape.d[3], &w));
+  *plan = w;
+  *scratch = dor_winograd_weights_bytes(w);
+  return DOR_OK;
+}
+
+static void run_forward(const dor_call *c)
+{
+  const dor_winograd *w = c->plan;
+  w->isa->forward(w, c->in[0].data, c->in[1].data, false, c->out[0].data, NULL, c->scratch);
+}
+
+static void run_dx(const dor_call *c)
+{
+  const dor_winograd *w = c->plan;
+  w->isa->forward(w, c->in[0].data, c->in[1].data, true, c->out[0].data, NULL, c->scratch);
+}
+
+static void run_dw(const dor_call *c)
+{
+  const dor_winograd *w = c->plan;
+  w->isa->weights(w, c->in[0].data, c->in[1].data, c->out[0].data, c->scratch);
+}
+
+static const char *describe(const void *plan) { return ((const dor_winograd *)plan)->isa->name; }
+
+extern const dor_kernel conv2d_winograd, conv2d_dx_winograd, conv2d_dw_winograd;
+const dor_kernel conv2d_winograd = {.name = "conv2d_winograd", .prepare = prepare_forward, .run = run_forward, .drop = dor_free, .describe = describe};
+const dor_kernel conv2d_dx_winograd = {.name = "conv2d_dx_winograd", .prepare = prepare_forward, .run = run_dx, .drop = dor_free, .describe = describe};
+const dor_kernel conv2d_dw_winograd = {.name = "conv2d_dw_winograd", .prepare = prepare_weights, .run = run_dw, .drop = dor_free, .describe = describe};
