@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data/import.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/log.h"
+
+const dor_key dor_import_keys[] = {
+#define KEYS_OF dor_import_cfg
+#include "base/keys_rows.h"
+#include "data/import.def"
+#include "base/keys_end.h"
+  {0}};
+
+const dor_importer dor_importers[] = {
+#define IMPORTER(format, help) {#format, help, dor_import_##format},
+#include "data/importers.def"
+#undef IMPORTER
+  {0}};
+
+static double missing_share(const float *v, int64_t n)
+{
+  int64_t missing = 0;
+  for (int64_t i = 0; i < n; i++) missing += isnan(v[i]);
+  return n ? 100.0 * (double)missing / (double)n : 0;
+}
+
+static void sum_table(dor_str *out, const char *name, const dor_table *t)
+{
+  dor_str_fmt(out, "%s: %d rows of %d columns, %.1f %% missing\n", name, t->n, t->items.n, missing_share(t->values, (int64_t)t->n * t->items.n));
+}
+
+static void sum_target(dor_str *out, const dor_target *t)
+{
+  static const char *const per[] = {"people", "trials", "images"};
+  int32_t unlabelled = 0;
+  for (int32_t i = 0; i < t->n; i++) unlabelled += isnan(t->value[i]);
+  dor_str_fmt(out, "target %s of %s:", t->name, per[t->per]);
+  for (int32_t k = 0; k < t->n_names; k++) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < t->n; i++) n += t->value[i] == (float)k;
+    dor_str_fmt(out, " %s %d,", t->names[k], n);
+  }
+  dor_str_fmt(out, " without a label %d\n", unlabelled);
+}
+
+static int32_t count_groups(const dor_dataset *d)
+{
+  int32_t n = 0;
+  for (int32_t i = 0; i < d->n_subjects; i++) {
+    bool seen = false;
+    for (int32_t j = 0; j < i && !seen; j++) seen = d->group[i] == d->group[j];
+    n += !seen;
+  }
+  return n;
+}
+
+void dor_import_summary(const dor_dataset *d, dor_str *out)
+{
+  int64_t frames = 0;
+  for (int32_t i = 0; i < d->n_silhouettes; i++) frames += d->silhouettes[i].n;
+  dor_str_fmt(out, "%d subjects, %d trials, %lld frames", d->n_subjects, d->n_trials, (long long)frames);
+  for (int32_t i = 0; i < d->n_images; i++) dor_str_fmt(out, ", %d images", d->images[i].n);
+  if (d->group) dor_str_fmt(out, ", %d groups", count_groups(d));
+  dor_str_add(out, "\n");
+  for (int32_t i = 0; i < d->n_silhouettes; i++) dor_str_fmt(out, "silhouettes %s: %d x %d\n", d->silhouettes[i].name, d->silhouettes[i].h, d->silhouettes[i].w);
+  for (int32_t i = 0; i < d->n_images; i++) dor_str_fmt(out, "images %s: %d x %d x %d\n", d->images[i].name, d->images[i].h, d->images[i].w, d->images[i].c);
+  for (int32_t i = 0; i < d->n_keypoints; i++) {
+    const dor_series *s = &d->keypoints[i];
+    dor_str_fmt(out, "keypoints %s: %d frames of %d joints, %.1f %% missing\n", s->name, s->n, s->k, missing_share(s->data, (int64_t)s->n * s->k * s->a));
+  }
+  if (d->age) dor_str_fmt(out, "age: %.1f %% missing\n", missing_share(d->age, d->n_subjects));
+  if (d->proms.items.n) sum_table(out, "proms", &d->proms);
+  for (int32_t i = 0; i < d->n_tables; i++) sum_table(out, d->tables[i].name, &d->tables[i]);
+  for (int32_t i = 0; i < d->n_targets; i++) sum_target(out, &d->target[i]);
+}
+
+static dor_status note_summary(const dor_dataset *d)
+{
+  dor_str s = {0};
+  dor_import_summary(d, &s);
+  dor_status st = dor_str_status(&s);
+  for (char *line = s.s, *end; !st && line && (end = strchr(line, '\n')); line = end + 1) {
+    *end = 0;
+    dor_note("%s", line);
+  }
+  dor_str_release(&s);
+  return st;
+}
+
+static dor_status fill(const dor_importer *im, dor_dataset *d, const char *src, const char *out, const dor_import_cfg *c, bool dry_run)
+{
+  bool named = false;
+  DOR_TRY(im->fill(d, src, c, &named));
+  DOR_TRY(dor_dataset_validate(d));
+  if (named) DOR_TRY(dor_pseudonymise(d, src, dry_run));
+  DOR_TRY(note_summary(d));
+  if (dry_run) return DOR_OK;
+  return dor_dataset_write(d, out);
+}
+
+dor_status dor_import(const char *format, const char *src, const char *out, const dor_import_cfg *c, bool dry_run)
+{
+  const char *known[32];
+  size_t n = 0;
+  const dor_importer *im = dor_importers;
+  for (; im->format && strcmp(im->format, format); im++) known[n++] = im->format;
+  if (!im->format) {
+    const char *near = dor_nearest(format, known, n);
+    dor_str all = {0};
+    for (size_t i = 0; i < n; i++) dor_str_fmt(&all, "%s%s", i ? ", " : "", known[i]);
+    dor_status s = DOR_FAIL(USAGE, "import '%s' does not exist%s%s%s; there are: %s", format, near ? "; did you mean '" : "", near ? near : "", near ? "'" : "", all.s ? all.s : "");
+    dor_str_release(&all);
+    return s;
+  }
+  dor_dataset d = {0};
+  dor_status s = fill(im, &d, src, out, c, dry_run);
+  dor_dataset_release(&d);
+  DOR_TRY(s);
+  return DOR_OK;
+}
