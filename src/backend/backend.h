@@ -23,6 +23,9 @@ typedef struct dor_backend {
   dor_status (*copy_out)(void *host, const void *device, size_t bytes);
 } dor_backend;
 
+/* The columns a backend may be made of, from ops.def. */
+extern const dor_kernel *const dor_column_own[], *const dor_column_onednn[];
+
 extern const dor_backend dor_backend_cpu;   /* oneDNN and own kernels */
 extern const dor_backend dor_backend_plain; /* own portable kernels alone: what `make check` compares against */
 const dor_backend *dor_backend_find(const char *name);
@@ -44,6 +47,7 @@ void dor_program_release(dor_program *p);
 const dor_graph *dor_program_graph(const dor_program *p);
 size_t dor_program_pool_bytes(const dor_program *p);
 dor_cost dor_program_cost(const dor_program *p);
+const dor_kernel *dor_program_kernel(const dor_program *p, int32_t node); /* what serves it; NULL for a view */
 void dor_program_dump(const dor_program *p, dor_str *out); /* the graph's dump with the kernel that serves each node */
 
 typedef struct dor_blocks { /* a model's memory: what an instance reads and writes besides its pool */

@@ -28,10 +28,13 @@ static bool any_wanted(const walk *w, const dor_node *n)
   return wanted;
 }
 
-static dor_status same_shapes(const dor_graph *g, const dor_node *n, const dor_val gin[])
+/* Every wanted input got a gradient, in its own shape. */
+static dor_status check_gradients(const walk *w, const dor_node *n, const dor_val gin[])
 {
+  const dor_graph *g = w->g;
   dor_shape_text a, b;
   for (int32_t i = 0; i < n->nin; i++) {
+    DOR_NEED(gin[i] != DOR_NONE || !w->wanted[n->in[i]], UNSUPPORTED, "%s gives no gradient for input %d (%s)", n->op->name, i, n->scope);
     if (gin[i] == DOR_NONE) continue;
     dor_shape have = g->value[gin[i]].type.shape, want = g->value[n->in[i]].type.shape;
     DOR_NEED(dor_shape_same(have, want), SHAPE, "%s: the gradient of input %d is %s, the input %s", n->op->name, i, dor_shape_print(have, a),
@@ -63,9 +66,11 @@ static dor_status back(walk *w, int32_t k)
   for (int32_t i = 0; i < n.nout; i++) reached |= (gout[i] = w->at[n.out[i]]) != DOR_NONE;
   if (!reached || !any_wanted(w, &n)) return DOR_OK;
   DOR_NEED(n.op->grad, UNSUPPORTED, "%s has no gradient (%s)", n.op->name, n.scope);
+  for (int32_t i = n.nout - n.op->naux; i < n.nout; i++)
+    DOR_NEED(gout[i] == DOR_NONE, UNSUPPORTED, "%s: output %d is a by-product, no gradient goes through it (%s)", n.op->name, i, n.scope);
   for (int32_t i = 0; i < n.nin; i++) gin[i] = DOR_NONE;
   DOR_TRY(call_grad(g, &n, gout, gin));
-  DOR_TRY(same_shapes(g, &n, gin));
+  DOR_TRY(check_gradients(w, &n, gin));
   for (int32_t i = 0; i < n.nin; i++)
     if (w->wanted[n.in[i]]) DOR_TRY(meet(w, &w->at[n.in[i]], gin[i]));
   return DOR_OK;

@@ -50,11 +50,11 @@ static dor_status new_value(dor_graph *g, dor_value v, dor_val *out)
   return DOR_OK;
 }
 
-/* The value `make` returns in *out, or DOR_NONE with the failure remembered. */
-static dor_val remember(dor_graph *g, dor_status s, dor_val out)
+/* The value a make_ function left in *out, or DOR_NONE with its failure remembered. */
+static dor_val remember(dor_graph *g, dor_status s, const dor_val *out)
 {
   g->status = s;
-  return s ? DOR_NONE : out;
+  return s ? DOR_NONE : *out;
 }
 
 dor_val dor_graph_find_input(const dor_graph *g, const char *name)
@@ -94,7 +94,7 @@ static dor_status make_input(dor_graph *g, const char *name, dor_type t, dor_val
 dor_val dor_graph_input(dor_graph *g, const char *name, dor_type t)
 {
   dor_val out = DOR_NONE;
-  return g->status ? DOR_NONE : remember(g, make_input(g, name, t, &out), out);
+  return g->status ? DOR_NONE : remember(g, make_input(g, name, t, &out), &out);
 }
 
 static dor_val find_block(const dor_graph *g, dor_kind kind, size_t offset, dor_shape shape)
@@ -125,7 +125,7 @@ static dor_status make_param(dor_graph *g, const dor_param_spec *spec, dor_val *
 dor_val dor_graph_param(dor_graph *g, const dor_param_spec *spec)
 {
   dor_val out = DOR_NONE;
-  return g->status ? DOR_NONE : remember(g, make_param(g, spec, &out), out);
+  return g->status ? DOR_NONE : remember(g, make_param(g, spec, &out), &out);
 }
 
 static dor_status make_block(dor_graph *g, dor_kind kind, size_t offset, int64_t n, const char *name, dor_val *out)
@@ -139,7 +139,7 @@ static dor_status make_block(dor_graph *g, dor_kind kind, size_t offset, int64_t
 dor_val dor_graph_block(dor_graph *g, dor_kind kind, size_t offset, int64_t n, const char *name)
 {
   dor_val out = DOR_NONE;
-  return g->status ? DOR_NONE : remember(g, make_block(g, kind, offset, n, name, &out), out);
+  return g->status ? DOR_NONE : remember(g, make_block(g, kind, offset, n, name, &out), &out);
 }
 
 /* A stochastic node's key comes from its scope name and its number under that name, so other nodes never change it. */
@@ -211,7 +211,7 @@ static dor_status append(dor_graph *g, const dor_op *op, const char *name, const
 dor_val dor_graph_add_named(dor_graph *g, const dor_op *op, const char *name, const void *attr, int32_t nin, const dor_val in[])
 {
   dor_val out = DOR_NONE;
-  return g->status ? DOR_NONE : remember(g, append(g, op, name, attr, nin, in, &out), out);
+  return g->status ? DOR_NONE : remember(g, append(g, op, name, attr, nin, in, &out), &out);
 }
 
 dor_val dor_graph_add(dor_graph *g, const dor_op *op, const void *attr, int32_t nin, const dor_val in[])
