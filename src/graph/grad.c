@@ -21,10 +21,15 @@ static dor_status meet(walk *w, dor_val *slot, dor_val more)
   return w->g->status;
 }
 
+static bool wanted_input(const walk *w, const dor_node *n, int32_t i)
+{
+  return w->wanted[n->in[i]] && !(i < 32 && n->op->given >> i & 1);
+}
+
 static bool any_wanted(const walk *w, const dor_node *n)
 {
   bool wanted = false;
-  for (int32_t i = 0; i < n->nin; i++) wanted |= w->wanted[n->in[i]];
+  for (int32_t i = 0; i < n->nin; i++) wanted |= wanted_input(w, n, i);
   return wanted;
 }
 
@@ -34,7 +39,7 @@ static dor_status check_gradients(const walk *w, const dor_node *n, const dor_va
   const dor_graph *g = w->g;
   dor_shape_text a, b;
   for (int32_t i = 0; i < n->nin; i++) {
-    DOR_NEED(gin[i] != DOR_NONE || !w->wanted[n->in[i]], UNSUPPORTED, "%s gives no gradient for input %d (%s)", n->op->name, i, n->scope);
+    DOR_NEED(gin[i] != DOR_NONE || !wanted_input(w, n, i), UNSUPPORTED, "%s gives no gradient for input %d (%s)", n->op->name, i, n->scope);
     if (gin[i] == DOR_NONE) continue;
     dor_shape have = g->value[gin[i]].type.shape, want = g->value[n->in[i]].type.shape;
     DOR_NEED(dor_shape_same(have, want), SHAPE, "%s: the gradient of input %d is %s, the input %s", n->op->name, i, dor_shape_print(have, a),
@@ -72,7 +77,7 @@ static dor_status back(walk *w, int32_t k)
   DOR_TRY(call_grad(g, &n, gout, gin));
   DOR_TRY(check_gradients(w, &n, gin));
   for (int32_t i = 0; i < n.nin; i++)
-    if (w->wanted[n.in[i]]) DOR_TRY(meet(w, &w->at[n.in[i]], gin[i]));
+    if (wanted_input(w, &n, i)) DOR_TRY(meet(w, &w->at[n.in[i]], gin[i]));
   return DOR_OK;
 }
 
@@ -82,7 +87,7 @@ static void mark_wanted(walk *w, int32_t n, const dor_val wrt[])
   for (int32_t k = 0; k < w->g->nnode; k++) {
     const dor_node *node = &w->g->node[k];
     if (!any_wanted(w, node)) continue;
-    for (int32_t i = 0; i < node->nout; i++) w->wanted[node->out[i]] = true;
+    for (int32_t i = 0; i < node->nout - node->op->naux; i++) w->wanted[node->out[i]] = true;
   }
 }
 

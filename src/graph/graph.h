@@ -88,6 +88,7 @@ enum { DOR_OP_ALIAS = 8 };
 typedef struct dor_op {
   const char *name, *formula;
   int32_t id, nin, nout;       /* nin -1: any number */
+  uint32_t given;              /* bit i: no gradient is asked of input i: a label, a weight, or another input's gradient has its share */
   int32_t naux;                /* the last outputs that are by-products (a mask, a slope): no gradient may reach them */
   size_t attr_size;
   const dor_key *keys;         /* of the attributes, for dumps; may be NULL */

@@ -52,13 +52,6 @@ static void stats_ref(const dor_refcall *c)
   }
 }
 
-static dor_status stats_grad(dor_graph *g, const dor_node *n, const dor_val gout[], dor_val gin[])
-{
-  (void)n, (void)gout;
-  gin[0] = DOR_NONE;
-  return g->status;
-}
-
 #define IMAGE DOR_DIMS(3, 4, 5, 7)
 #define BIG DOR_DIMS(32, 64, 64, 32)
 #define C7 DOR_DIMS(7)
@@ -71,7 +64,7 @@ static const dor_case stats_cases[] = {
 };
 
 const dor_op dor_op_bn_stats = {.id = DOR_OP_bn_stats, .name = "bn_stats", .formula = "mean, var over all but channels", .nin = 1, .nout = 2,
-                                .infer = stats_infer, .cost = stats_cost, .ref = stats_ref, .grad = stats_grad, .cases = stats_cases};
+                                .infer = stats_infer, .cost = stats_cost, .ref = stats_ref, .cases = stats_cases};
 
 static dor_status norm_infer(const dor_infer *c)
 {
@@ -98,7 +91,6 @@ static dor_status norm_grad(dor_graph *g, const dor_node *n, const dor_val gout[
   dor_val x = n->in[0], mean = n->in[1], var = n->in[2], gamma = n->in[3];
   dor_val dgamma = dor_bn_reduce(g, gout[0], x, mean, var, eps), dbeta = dor_graph_output(g, dgamma, 1);
   gin[0] = dor_bn_dx(g, gout[0], x, mean, var, gamma, dgamma, dbeta, eps);
-  gin[1] = gin[2] = DOR_NONE;
   gin[3] = dgamma;
   gin[4] = dbeta;
   return g->status;
@@ -113,7 +105,7 @@ static const dor_case norm_cases[] = {
 };
 
 const dor_op dor_op_bn_norm = {.id = DOR_OP_bn_norm, .name = "bn_norm", .formula = "y = gamma (x - mean) / sqrt(var + eps) + beta",
-                               .nin = 5, .nout = 1, .attr_size = sizeof(dor_bn_attr), .keys = keys, .infer = norm_infer,
+                               .nin = 5, .nout = 1, .given = 6, .attr_size = sizeof(dor_bn_attr), .keys = keys, .infer = norm_infer,
                                .cost = norm_cost, .ref = norm_ref, .grad = norm_grad, .cases = norm_cases};
 
 /* bn_infer: the same with the running moments, which are constants. */

@@ -38,7 +38,6 @@ static void weighted(const dor_refcall *c, double (*loss)(double x, double t), d
 static dor_status grad(dor_graph *g, const dor_node *n, const dor_val gout[], dor_val gin[])
 {
   gin[0] = dor_loss_bwd(g, gout[0], n->out[1]);
-  gin[1] = gin[2] = DOR_NONE;
   return g->status;
 }
 
@@ -65,7 +64,7 @@ static const dor_case cases[] = {
 };
 
 #define LOSS(op, text, its_cases)                                                                                           \
-  const dor_op dor_op_##op = {.id = DOR_OP_##op, .name = #op, .formula = text, .nin = 3, .nout = 2, .infer = infer,         \
+  const dor_op dor_op_##op = {.id = DOR_OP_##op, .name = #op, .formula = text, .nin = 3, .nout = 2, .given = 6, .naux = 1, .infer = infer, \
                               .cost = dor_cost_stream, .ref = op##_ref, .grad = grad, .cases = its_cases};                  \
   dor_val dor_##op(dor_graph *g, dor_val x, dor_val target, dor_val weight)                                                 \
   {                                                                                                                         \

@@ -83,7 +83,7 @@ static const dor_case cases[] = {
     {0},
 };
 
-const dor_op dor_op_max_pool = {.id = DOR_OP_max_pool, .name = "max_pool", .formula = "y = max over the window", .nin = 1, .nout = 2,
+const dor_op dor_op_max_pool = {.id = DOR_OP_max_pool, .name = "max_pool", .formula = "y = max over the window", .nin = 1, .nout = 2, .naux = 1,
                                 .attr_size = sizeof(dor_pool_attr), .keys = keys, .infer = infer, .cost = dor_cost_stream, .ref = ref,
                                 .grad = grad, .cases = cases};
 

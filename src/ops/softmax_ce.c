@@ -69,7 +69,6 @@ static void ref(const dor_refcall *c)
 
 static dor_status grad(dor_graph *g, const dor_node *n, const dor_val gout[], dor_val gin[])
 {
-  for (int32_t i = 1; i < n->nin; i++) gin[i] = DOR_NONE;
   gin[0] = dor_loss_bwd(g, gout[0], n->out[1]);
   return g->status;
 }
@@ -84,7 +83,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_softmax_ce = {.id = DOR_OP_softmax_ce, .name = "softmax_ce", .formula = "loss = mean_w -log softmax(x)_label", .nin = -1,
-                                  .nout = 2, .attr_size = sizeof(dor_ce_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref,
+                                  .nout = 2, .given = 14, .naux = 1, .attr_size = sizeof(dor_ce_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref,
                                   .grad = grad, .cases = cases};
 
 dor_val dor_softmax_ce(dor_graph *g, dor_val x, dor_val label, dor_val weight, dor_val class_weight, double smoothing)
