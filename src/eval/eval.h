@@ -61,7 +61,7 @@ DOR_MUST dor_status dor_macro_auc(int32_t n, int32_t k, const double *p, const i
 /* ---- probability and value scores ---- */
 double dor_brier(int32_t n, const double *p, const uint8_t *truth);
 double dor_log_loss(int32_t n, int32_t k, const double *p, const int32_t *truth, int64_t *clipped);
-double dor_mae(int32_t n, const double *predicted, const double *value);
+double dor_mean_absolute_error(int32_t n, const double *predicted, const double *value);
 double dor_rmse(int32_t n, const double *predicted, const double *value);
 
 /* ---- bootstrap (eval/bootstrap.c) ---- */

@@ -106,7 +106,7 @@ double dor_log_loss(int32_t n, int32_t k, const double *p, const int32_t *truth,
   return n ? sum / n : NAN;
 }
 
-double dor_mae(int32_t n, const double *predicted, const double *value)
+double dor_mean_absolute_error(int32_t n, const double *predicted, const double *value)
 {
   double sum = 0;
   for (int32_t i = 0; i < n; i++) sum += fabs(predicted[i] - value[i]);

@@ -12,6 +12,7 @@
 #include "tests/test.h"
 
 static const double LIMIT = 1e-7, H = 1e-5;
+enum { PROBES = 61 }; /* elements of an input that are moved, evenly from the first to the last */
 
 /* An op's moments of its own x are no free inputs: its gradient is that of the pair, so the pair is tested. */
 static dor_status build(dor_opcase *c, const dor_op *op, const dor_case *at)
@@ -38,7 +39,8 @@ static double compare(numbers x, int32_t forward, dor_val in, dor_val grad, dor_
 {
   double worst = 0;
   int64_t n = dor_shape_size(x.g->value[in].type.shape), ny = dor_shape_size(x.g->value[y].type.shape);
-  for (int64_t j = 0; j < n; j++) {
+  for (int64_t p = 0, probes = n < PROBES ? n : PROBES; p < probes; p++) {
+    int64_t j = probes > 1 ? p * (n - 1) / (probes - 1) : 0;
     double keep = x.at[in][j], side[2];
     for (int s = 0; s < 2; s++) {
       x.at[in][j] = keep + (s ? H : -H);

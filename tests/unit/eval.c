@@ -173,7 +173,7 @@ TEST(eval_scores)
   const int32_t other = 1;
   NEAR(dor_log_loss(1, 2, sure, &other, &clipped), -log(1e-15), 1e-12);
   CHECK(clipped == 1, "%lld", (long long)clipped);
-  NEAR(dor_mae(3, first, second), 0.2, 1e-15);
+  NEAR(dor_mean_absolute_error(3, first, second), 0.2, 1e-15);
   NEAR(dor_rmse(3, first, second), sqrt((.04 + .01 + .09) / 3), 1e-15);
 }
 
