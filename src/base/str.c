@@ -137,21 +137,23 @@ dor_status dor_parse_int(const char *text, int64_t *out)
   return DOR_OK;
 }
 
-static int distance(const char *a, const char *b) /* Levenshtein, both short */
+static int least_of(int a, int b) { return a < b ? a : b; }
+
+/* Edits between two short names; neighbours exchanged count as one (optimal string alignment). */
+static int distance(const char *a, const char *b)
 {
-  int row[64], m = (int)strlen(b);
-  if (m > 62 || strlen(a) > 62) return 99;
-  for (int j = 0; j <= m; j++) row[j] = j;
-  for (int i = 1; *a; a++, i++) {
-    int diag = row[0];
-    row[0] = i;
+  int row[3][64], m = (int)strlen(b), n = (int)strlen(a);
+  if (m > 62 || n > 62) return 99;
+  for (int j = 0; j <= m; j++) row[0][j] = j;
+  for (int i = 1; i <= n; i++) {
+    int *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
+    now[0] = i;
     for (int j = 1; j <= m; j++) {
-      int cut = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1, sub = diag + (*a != b[j - 1]);
-      diag = row[j];
-      row[j] = cut < sub ? cut : sub;
+      now[j] = least_of(least_of(last[j], now[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) now[j] = least_of(now[j], before[j - 2] + 1);
     }
   }
-  return row[m];
+  return row[n % 3][m];
 }
 
 const char *dor_nearest(const char *name, const char *const names[], size_t n)

@@ -81,18 +81,29 @@ dor_status dor_tree_parse(dor_arena *a, const char *name, const char *text, dor_
   return parse(a, file, text, root);
 }
 
-dor_status dor_tree_read(dor_arena *a, const char *path, dor_tree **root)
+static dor_status parse_bytes(dor_arena *a, const char *path, const char *text, size_t size, dor_tree **root)
 {
-  char *text;
+  const char *nul = memchr(text, 0, size);
+  int line = 1;
+  for (const char *p = text; nul && p < nul; p++) line += *p == '\n';
+  return nul ? DOR_FAIL(CONFIG, "%s:%d: a NUL byte; is this a config?", path, line) : dor_tree_parse(a, path, text, root);
+}
+
+/* `said`: the `extends` that names the file, or NULL. */
+static dor_status read_file(dor_arena *a, const char *path, const dor_tree *said, dor_tree **root)
+{
+  char *text, where[256];
   size_t size;
   dor_status s = dor_io_read(path, MOST_BYTES, &text, &size);
-  if (s == DOR_E_NOTFOUND || s == DOR_E_DATA) return DOR_FAIL(CONFIG, "%s", dor_errmsg());
+  if (s == DOR_E_NOTFOUND || s == DOR_E_DATA) s = DOR_E_CONFIG;
+  if (s && said) return dor_fail_at(__FILE__, __LINE__, s, "%s: extends %s", dor_tree_where(said, where), dor_errmsg());
   if (s) return s;
-  const char *nul = memchr(text, 0, size);
-  s = nul ? DOR_FAIL(CONFIG, "%s: a NUL byte; is this a config?", path) : dor_tree_parse(a, path, text, root);
+  s = parse_bytes(a, path, text, size, root);
   dor_free(text);
   return s;
 }
+
+dor_status dor_tree_read(dor_arena *a, const char *path, dor_tree **root) { return read_file(a, path, NULL, root); }
 
 /* ---- extends ---- */
 
@@ -129,10 +140,7 @@ static dor_status read_chain(dor_arena *a, const char *path, const dor_tree *sai
 {
   char where[256];
   DOR_TRY(remember(c, path, said));
-  dor_status s = dor_tree_read(a, path, root);
-  if (s == DOR_E_CONFIG && said && !dor_io_exists(path))
-    return DOR_FAIL(CONFIG, "%s: extends '%s': no such file", dor_tree_where(said, where), said->text);
-  if (s) return s;
+  DOR_TRY(read_file(a, path, said, root));
   dor_tree *extends = unlink_member(*root, "extends"), *parent;
   if (!extends) return DOR_OK;
   DOR_NEED(extends->type == DOR_TREE_TEXT, CONFIG, "%s: 'extends' wants the path of a config", dor_tree_where(extends, where));

@@ -60,7 +60,7 @@ extern const dor_key dor_top_keys[];
 typedef struct dor_input { /* inputs.NAME */
   const char *name;
   dor_source_cfg source;
-  const char *net;           /* of nets; "" when the head takes it as it is */
+  const char *net;           /* of nets; "" when the head takes it as it is (always so with early fusion) */
   const dor_tree *tree;
 } dor_input;
 
@@ -86,13 +86,14 @@ typedef struct dor_arm {
   const dor_input *input;
   int32_t n_nets;
   const dor_net *net;
-  const dor_net *head;       /* top-level `net`; NULL: one linear layer */
-  const dor_tree *tree;      /* the merged tree of this arm, for hashes and the resolved config */
+  const dor_net *head;       /* `net`, over the (joined) vectors; with late fusion each branch has its own; NULL: one linear layer */
+  const dor_tree *tree;      /* this arm with every key written out, typed: for hashes and the resolved config */
 } dor_arm;
 
 typedef struct dor_experiment {
   dor_arena arena;
   const char *path, *folder; /* of the config */
+  const char *data;          /* as dor_experiment_data() gives it */
   dor_top_cfg top;           /* as without an arm */
   dor_target_cfg target;
   dor_split_cfg split;
@@ -102,6 +103,20 @@ typedef struct dor_experiment {
   const dor_arm *arm;
   const dor_tree *tree;      /* resolved, arms inside, paths as written */
 } dor_experiment;
+
+/* The net of an arm by name; NULL when there is none. */
+const dor_net *dor_arm_net(const dor_arm *a, const char *name);
+
+typedef struct dor_section { /* a group of the config with a fixed schema; "": the keys outside groups */
+  const char *name, *help;
+  const dor_key *keys;
+  size_t at;                 /* in dor_settings */
+  bool arm;                  /* an arm may have its own */
+} dor_section;
+extern const dor_section dor_sections[]; /* ends with a NULL name */
+
+/* configs/base.cfg: every key of the fixed groups with its default and meaning. */
+DOR_MUST dor_status dor_experiment_base(dor_str *out);
 
 /* errors CONFIG "file:line: ..." ; unknown keys, kinds, sources and groups name what exists */
 DOR_MUST dor_status dor_experiment_read(dor_experiment *e, const char *path, const char *const assign[], int32_t n_assign);
