@@ -18,26 +18,19 @@ static void value_text(const dor_graph *g, dor_val v, dor_str *out)
   if (x->keep) dor_str_add(out, " kept");
 }
 
-static int64_t integer_of(const void *field, size_t size)
-{
-  if (size == 8) return *(const int64_t *)field;
-  if (size == 4) return *(const int32_t *)field;
-  return *(const int8_t *)field;
-}
-
+/* Attributes hold int32_t, double, bool or text; a field may be an array of its type. */
 static void attribute_text(const dor_key *key, const void *attr, dor_str *out)
 {
-  const void *field = (const char *)attr + key->offset;
+  const char *field = (const char *)attr + key->offset;
   dor_str_fmt(out, " %s=", key->name);
-  if (key->type == DOR_KEY_INTS) {
-    const int32_t *v = field;
-    for (size_t i = 0; i < key->size / sizeof *v; i++) dor_str_fmt(out, "%s%d", i ? "," : "", v[i]);
-    return;
+  if (key->type == DOR_KEY_BOOL) dor_str_add(out, *(const bool *)(const void *)field ? "true" : "false");
+  if (key->type == DOR_KEY_TEXT) dor_str_add(out, *(const char *const *)(const void *)field);
+  for (size_t i = 0; key->type == DOR_KEY_REAL && i < key->size; i += sizeof(double)) {
+    dor_str_add(out, i ? "," : "");
+    dor_str_real(out, *(const double *)(const void *)(field + i));
   }
-  if (key->type == DOR_KEY_REAL) dor_str_real(out, key->size == sizeof(float) ? (double)*(const float *)field : *(const double *)field);
-  else if (key->type == DOR_KEY_BOOL) dor_str_add(out, *(const bool *)field ? "true" : "false");
-  else if (key->type == DOR_KEY_INT || key->size < sizeof(const char *)) dor_str_fmt(out, "%lld", (long long)integer_of(field, key->size));
-  else dor_str_add(out, *(const char *const *)field);
+  for (size_t i = 0; (key->type == DOR_KEY_INT || key->type == DOR_KEY_INTS) && i < key->size; i += sizeof(int32_t))
+    dor_str_fmt(out, i ? ",%d" : "%d", *(const int32_t *)(const void *)(field + i));
 }
 
 void dor_graph_dump_node(const dor_graph *g, int32_t k, const dor_plan *plan, dor_str *out)
