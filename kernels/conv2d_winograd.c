@@ -54,6 +54,13 @@ static void run_forward(const dor_call *c)
   w->isa->forward(w, c->in[0].data, c->in[1].data, false, c->out[0].data, NULL, c->scratch);
 }
 
+static void run_stats(const dor_call *c)
+{
+  const dor_winograd *w = c->plan;
+  dor_winograd_tail moments = {.mean = c->out[1].data, .var = c->out[2].data};
+  w->isa->forward(w, c->in[0].data, c->in[1].data, false, c->out[0].data, &moments, c->scratch);
+}
+
 static void run_dx(const dor_call *c)
 {
   const dor_winograd *w = c->plan;
@@ -68,7 +75,9 @@ static void run_dw(const dor_call *c)
 
 static const char *describe(const void *plan) { return ((const dor_winograd *)plan)->isa->name; }
 
-extern const dor_kernel conv2d_winograd, conv2d_dx_winograd, conv2d_dw_winograd;
+extern const dor_kernel conv2d_winograd, conv2d_stats_winograd, conv2d_dx_winograd, conv2d_dw_winograd;
 const dor_kernel conv2d_winograd = {.name = "conv2d_winograd", .prepare = prepare_forward, .run = run_forward, .drop = dor_free, .describe = describe};
+const dor_kernel conv2d_stats_winograd = {.name = "conv2d_stats_winograd", .prepare = prepare_forward, .run = run_stats, .drop = dor_free,
+                                          .describe = describe};
 const dor_kernel conv2d_dx_winograd = {.name = "conv2d_dx_winograd", .prepare = prepare_forward, .run = run_dx, .drop = dor_free, .describe = describe};
 const dor_kernel conv2d_dw_winograd = {.name = "conv2d_dw_winograd", .prepare = prepare_weights, .run = run_dw, .drop = dor_free, .describe = describe};

@@ -23,8 +23,8 @@ typedef struct dor_backend {
   dor_status (*copy_out)(void *host, const void *device, size_t bytes);
 } dor_backend;
 
-/* The columns a backend may be made of, from ops.def. */
-extern const dor_kernel *const dor_column_own[], *const dor_column_onednn[];
+/* The columns a backend may be made of: from ops.def, and own kernels that are asked before oneDNN (column_fast.c). */
+extern const dor_kernel *const dor_column_own[], *const dor_column_onednn[], *const dor_column_fast[];
 
 extern const dor_backend dor_backend_cpu;   /* oneDNN and own kernels */
 extern const dor_backend dor_backend_plain; /* own portable kernels alone: what `make check` compares against */
@@ -41,7 +41,7 @@ typedef struct dor_program_options {
 
 typedef struct dor_program dor_program;
 
-/* Fuse, prune, plan and bind. Takes the graph over (also on failure). errors UNSUPPORTED naming op and shape */
+/* Prune, fuse, plan and bind. Takes the graph over (also on failure). errors UNSUPPORTED naming op and shape */
 DOR_MUST dor_status dor_program_build(dor_program **out, dor_graph *g, const dor_backend *b, const dor_program_options *o);
 void dor_program_release(dor_program *p);
 const dor_graph *dor_program_graph(const dor_program *p);

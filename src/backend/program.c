@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Building a program: fuse, prune, find a kernel for every node, plan memory.
+ * Building a program: prune, fuse, find a kernel for every node, plan memory.
  * The first column whose kernel accepts a node's shapes serves it; a node that
  * nobody accepts is an error that names it. */
 #include "backend/program.h"
@@ -30,8 +30,8 @@ static dor_status adopt(dor_program *p, const dor_program_options *o)
   p->isa = b->isa();
   if (o->cap_isa && o->isa < p->isa) p->isa = o->isa;
   DOR_TRY(conv_choice(o->conv, &p->conv));
-  if (!o->no_fuse) DOR_TRY(dor_graph_fuse(&p->graph, dor_fuse_rows, dor_backend_has, b));
-  return dor_graph_prune(&p->graph);
+  DOR_TRY(dor_graph_prune(&p->graph)); /* first: a reader that nobody needs would keep a chain from fusing */
+  return o->no_fuse ? DOR_OK : dor_graph_fuse(&p->graph, dor_fuse_rows, dor_backend_has, b);
 }
 
 static void node_types(const dor_graph *g, const dor_node *n, dor_type *type)

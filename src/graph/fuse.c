@@ -2,7 +2,8 @@
  *
  * Two rewrites of a finished graph: chains become fused ops where the table and
  * the target say so, and nodes that nobody needs go. A fused node stands where
- * the chain's last node stood, so everything it reads is there already. */
+ * the chain's last node stood, so everything it reads is there already; who reads
+ * its outputs from before that place is moved behind it. */
 #include "graph/graph.h"
 
 #include <string.h>
@@ -30,10 +31,9 @@ static bool in_chain(const dor_match *m, const dor_node *n)
   return false;
 }
 
-/* Does a node outside the chain, before `end`, read v? */
-static bool read_outside(const dor_match *m, dor_val v, const dor_node *end)
+static bool read_outside(const dor_match *m, dor_val v)
 {
-  for (const dor_node *n = m->node[0]; n < end; n++)
+  for (const dor_node *n = m->node[0]; n < m->graph->node + m->graph->nnode; n++)
     if (!in_chain(m, n) && reads(n, v)) return true;
   return false;
 }
@@ -41,7 +41,7 @@ static bool read_outside(const dor_match *m, dor_val v, const dor_node *end)
 bool dor_match_needed(const dor_match *m, dor_val v)
 {
   const dor_value *x = &m->graph->value[v];
-  return x->keep || x->kind != DOR_TEMP || read_outside(m, v, m->graph->node + m->graph->nnode);
+  return x->keep || x->kind != DOR_TEMP || read_outside(m, v);
 }
 
 static bool made_inside(const dor_match *m, dor_val v)
@@ -79,15 +79,42 @@ static bool listed(const dor_fused *f, dor_val v)
   return false;
 }
 
-/* Every needed output of the chain is one of the fused node's, and nobody reads it before the fused node makes it. */
+static bool writes_over(const dor_graph *g, const dor_node *n, dor_val memory)
+{
+  for (int32_t i = 0; n->op && !n->op->view && i < n->nout; i++)
+    if (g->value[n->out[i]].alias == memory) return true;
+  return false;
+}
+
+static bool reads_memory(const dor_graph *g, const dor_node *n, dor_val memory)
+{
+  for (int32_t i = 0; n->op && i < n->nin; i++)
+    if (memory_of(g, n->in[i]) == memory) return true;
+  return false;
+}
+
+/* May a node that reads what the chain makes wait until the fused node has made it? */
+static bool can_wait(const dor_match *m, const dor_node *n)
+{
+  const dor_graph *g = m->graph;
+  for (const dor_node *q = n + 1; q <= m->node[m->n - 1]; q++) {
+    for (int32_t i = 0; i < n->nout; i++)
+      if (reads_memory(g, q, memory_of(g, n->out[i]))) return false;
+    for (int32_t i = 0; i < n->nin; i++)
+      if (writes_over(g, q, memory_of(g, n->in[i]))) return false;
+  }
+  return true;
+}
+
+/* Every needed output of the chain is one of the fused node's, and who reads it earlier can wait. */
 static bool outputs_survive(const dor_match *m, const dor_fused *f)
 {
-  const dor_node *last = m->node[m->n - 1];
   for (int32_t i = 0; i < m->n; i++)
     for (int32_t j = 0; j < m->node[i]->nout; j++) {
       dor_val v = m->node[i]->out[j];
       if (dor_match_needed(m, v) && !listed(f, v)) return false;
-      if (read_outside(m, v, last)) return false;
+      for (const dor_node *n = m->node[0]; n < m->node[m->n - 1]; n++)
+        if (!in_chain(m, n) && reads(n, v) && !can_wait(m, n)) return false;
     }
   return true;
 }
@@ -139,6 +166,19 @@ static dor_status fresh_value(dor_graph *g, dor_type t, dor_val *out)
   return DOR_OK;
 }
 
+/* Nodes between `first` and the fused node that read its outputs go behind it, in their order. */
+static void let_wait(dor_node *first, dor_node *fused, const dor_fused *f)
+{
+  for (dor_node *n = fused - 1; n >= first; n--) {
+    bool waits = false;
+    for (int32_t i = 0; i < f->nout; i++) waits |= reads(n, f->out[i]);
+    if (!waits) continue;
+    dor_node late = *n;
+    memmove(n, n + 1, (size_t)(fused - n) * sizeof *n);
+    *fused-- = late;
+  }
+}
+
 static dor_status replace(dor_graph *g, const dor_match *m, const dor_op *op, dor_fused *f)
 {
   dor_type type[DOR_FUSED_OUT];
@@ -154,6 +194,7 @@ static dor_status replace(dor_graph *g, const dor_match *m, const dor_op *op, do
   DOR_NEED(n.in && n.out && (n.attr || !op->attr_size), NOMEM, "%s: fused node", op->name);
   for (int32_t i = 0; i < m->n; i++) g->node[m->node[i] - g->node].op = NULL;
   *last = n;
+  let_wait(g->node + (m->node[0] - g->node), last, f);
   return DOR_OK;
 }
 
