@@ -54,7 +54,7 @@ static bool has_none(const void *backend, const dor_op *op)
   return false;
 }
 
-typedef enum extra { NOTHING, READ_BEFORE, READ_AFTER, KEPT, OVERWRITTEN } extra;
+typedef enum extra { NOTHING, READ_BEFORE, READ_AFTER, KEPT, OVERWRITTEN, CANNOT_WAIT } extra;
 
 typedef struct net {
   dor_graph g;
@@ -70,6 +70,11 @@ static void build(net *n, extra e)
   dor_val y = dor_scale(g, n->x, 2), more = n->x;
   if (e == READ_BEFORE) more = dor_sigmoid(g, y);
   if (e == OVERWRITTEN) more = dor_add_into(g, n->x, y);
+  if (e == CANNOT_WAIT) { /* a reader before the relu, and what else it reads is overwritten there */
+    dor_val w = dor_scale(g, n->x, 3);
+    more = dor_add(g, y, w);
+    dor_graph_keep(g, dor_add_into(g, w, n->x), "moved");
+  }
   dor_val z = dor_relu(g, y);
   if (e == READ_AFTER) more = dor_sigmoid(g, y);
   if (e == KEPT) dor_graph_keep(g, y, "scaled");
@@ -113,7 +118,8 @@ TEST(fuse_replaces_a_chain_whose_inner_value_nobody_needs)
 TEST(fuse_can_keep_an_inner_value_as_an_output)
 {
   check(NOTHING, both, true);
-  check(READ_BEFORE, both, false);
+  check(READ_BEFORE, both, true);
+  check(CANNOT_WAIT, both, false);
   check(READ_AFTER, both, true);
   check(KEPT, both, true);
 }
