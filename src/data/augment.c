@@ -41,13 +41,19 @@ static float pixel(const picture *in, int32_t y, int32_t x, int32_t k)
   return (float)in->p[((size_t)y * (size_t)in->w + (size_t)x) * (size_t)in->ch + (size_t)k];
 }
 
+/* y, x > -1, so that truncation after adding 1 is the floor. */
 static void sample_bilinear(const picture *in, float y, float x, float *out)
 {
-  const float fx = floorf(x), fy = floorf(y), ax = x - fx, ay = y - fy;
-  const int32_t ix = (int32_t)fx, iy = (int32_t)fy;
+  const int32_t ix = (int32_t)(x + 1) - 1, iy = (int32_t)(y + 1) - 1;
+  const float ax = x - (float)ix, ay = y - (float)iy;
+  const bool inside = ix >= 0 && iy >= 0 && ix + 1 < in->w && iy + 1 < in->h;
+  const size_t ch = (size_t)in->ch, row = (size_t)in->w * ch;
+  const uint8_t *p = inside ? in->p + (size_t)iy * row + (size_t)ix * ch : NULL;
   for (int32_t k = 0; k < in->ch; k++) {
-    float top = pixel(in, iy, ix, k) * (1 - ax) + pixel(in, iy, ix + 1, k) * ax;
-    float low = pixel(in, iy + 1, ix, k) * (1 - ax) + pixel(in, iy + 1, ix + 1, k) * ax;
+    float a, b, c, d;
+    if (inside) a = (float)p[k], b = (float)p[ch + (size_t)k], c = (float)p[row + (size_t)k], d = (float)p[row + ch + (size_t)k];
+    else a = pixel(in, iy, ix, k), b = pixel(in, iy, ix + 1, k), c = pixel(in, iy + 1, ix, k), d = pixel(in, iy + 1, ix + 1, k);
+    const float top = a * (1 - ax) + b * ax, low = c * (1 - ax) + d * ax;
     out[k] = (top * (1 - ay) + low * ay) / 255.0f;
   }
 }

@@ -5,9 +5,9 @@
 #include "data/synth.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/str.h"
 #include "data/synth_body.h"
 #include "eval/eval.h"
@@ -73,7 +73,7 @@ TEST(synth_without_effect_has_no_classes)
   dor_arena_release(&a);
 }
 
-static double correlation(const double (*v)[2], int32_t n)
+static double correlation(double (*v)[2], int32_t n)
 {
   double s[2] = {0}, q[3] = {0};
   for (int32_t i = 0; i < n; i++) s[0] += v[i][0] / n, s[1] += v[i][1] / n;
