@@ -30,6 +30,7 @@ LIBSRC  := $(filter-out src/cli/%,$(SRC))
 CLISRC  := $(filter src/cli/%,$(SRC))
 TESTSRC := $(sort $(wildcard tests/*.c tests/*/*.c))
 OBJ      = $(patsubst %.c,$(B)/%.o,$(1))
+$(B)/kernels/%.o: CPUFLAGS := $(if $(filter release,$(VARIANT)),-O3) -ffp-contract=fast
 $(B)/kernels/%_avx2.o:   CPUFLAGS := -O3 -mavx2 -mfma -ffp-contract=fast
 $(B)/kernels/%_avx512.o: CPUFLAGS := -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -ffp-contract=fast
 
