@@ -9,9 +9,9 @@ V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 HUSH    := $(if $(filter 1,$(V)),,>/dev/null)
 
-PKGS    := hdf5 jansson libsodium libpng libjpeg
+PKGS    := hdf5 jansson libsodium libpng libjpeg zlib
 DEPFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS     = $(shell pkg-config --libs jansson libsodium libpng libjpeg) $(shell pkg-config --libs hdf5) -lconfig -ldnnl -lm -lpthread
+LIBS     = $(shell pkg-config --libs jansson libsodium libpng libjpeg zlib) $(shell pkg-config --libs hdf5) -lconfig -ldnnl -lm -lpthread
 
 STRICT  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
 WERROR  ?= -Werror

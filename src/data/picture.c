@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data/picture.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include <jpeglib.h>
+#include <png.h>
+
+#include "base/io.h"
+#include "base/mem.h"
+
+enum { MOST_SCANS = 100 };
+
+static dor_status check_size(const char *path, uint64_t h, uint64_t w)
+{
+  DOR_NEED(h > 0 && w > 0 && h <= DOR_PICTURE_SIDE && w <= DOR_PICTURE_SIDE && h * w <= DOR_PICTURE_PIXELS, DATA, "%s: %llu x %llu pixels, at most %d a side and %d in all", path, (unsigned long long)h,
+           (unsigned long long)w, DOR_PICTURE_SIDE, DOR_PICTURE_PIXELS);
+  return DOR_OK;
+}
+
+static dor_status room(const char *path, int32_t h, int32_t w, int32_t c, dor_picture *out)
+{
+  DOR_TRY(check_size(path, (uint64_t)h, (uint64_t)w));
+  *out = (dor_picture){h, w, c, dor_calloc((size_t)h * (size_t)w, (size_t)c)};
+  DOR_NEED(out->pixels, NOMEM, "%s: %d x %d pixels", path, h, w);
+  return DOR_OK;
+}
+
+/* ---- PNG ---- */
+
+static dor_status png_pixels(const char *path, png_image *im, int32_t channels, dor_picture *out)
+{
+  DOR_TRY(check_size(path, im->height, im->width));
+  im->format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  DOR_TRY(room(path, (int32_t)im->height, (int32_t)im->width, channels, out));
+  if (png_image_finish_read(im, NULL, out->pixels, 0, NULL)) return DOR_OK;
+  dor_free(out->pixels);
+  out->pixels = NULL;
+  return DOR_FAIL(DATA, "%s: damaged PNG: %s", path, im->message);
+}
+
+static dor_status read_png(const char *path, const char *bytes, size_t size, int32_t channels, dor_picture *out)
+{
+  png_image im = {.version = PNG_IMAGE_VERSION};
+  DOR_NEED(png_image_begin_read_from_memory(&im, bytes, size), DATA, "%s: no readable PNG: %s", path, im.message);
+  dor_status s = png_pixels(path, &im, channels, out);
+  png_image_free(&im);
+  return s;
+}
+
+/* ---- JPEG ---- */
+
+typedef struct jpeg {
+  struct jpeg_decompress_struct d;
+  struct jpeg_error_mgr errors;
+  struct jpeg_progress_mgr progress;
+  jmp_buf out;
+  char message[JMSG_LENGTH_MAX];
+} jpeg;
+
+static void jpeg_stop(j_common_ptr c)
+{
+  jpeg *j = c->client_data;
+  j->errors.format_message(c, j->message);
+  longjmp(j->out, 1);
+}
+
+static void jpeg_message(j_common_ptr c, int level)
+{
+  if (level < 0) jpeg_stop(c);
+}
+
+/* A small file can ask for thousands of passes over a large picture. */
+static void jpeg_watch(j_common_ptr c)
+{
+  jpeg *j = c->client_data;
+  if (j->d.input_scan_number <= MOST_SCANS) return;
+  snprintf(j->message, sizeof j->message, "more than %d scans", MOST_SCANS);
+  longjmp(j->out, 1);
+}
+
+static dor_status jpeg_rows(const char *path, jpeg *j, int32_t channels, dor_picture *out)
+{
+  jpeg_read_header(&j->d, TRUE);
+  DOR_NEED(j->d.num_components == 1 || j->d.num_components == 3, DATA, "%s: a JPEG of %d colours; 1 and 3 are read", path, j->d.num_components);
+  DOR_TRY(check_size(path, j->d.image_height, j->d.image_width));
+  j->d.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  j->d.dct_method = JDCT_ISLOW;
+  DOR_TRY(room(path, (int32_t)j->d.image_height, (int32_t)j->d.image_width, channels, out));
+  jpeg_start_decompress(&j->d);
+  while (j->d.output_scanline < j->d.output_height) {
+    JSAMPROW row = out->pixels + (size_t)j->d.output_scanline * (size_t)out->w * (size_t)channels;
+    jpeg_read_scanlines(&j->d, &row, 1);
+  }
+  jpeg_finish_decompress(&j->d);
+  return DOR_OK;
+}
+
+static dor_status read_jpeg(const char *path, const char *bytes, size_t size, int32_t channels, dor_picture *out)
+{
+  jpeg *j = dor_calloc(1, sizeof *j);
+  DOR_NEED(j, NOMEM, "%s: a decoder", path);
+  dor_status s;
+  j->d.err = jpeg_std_error(&j->errors);
+  j->errors.error_exit = jpeg_stop;
+  j->errors.emit_message = jpeg_message;
+  j->d.client_data = j;
+  if (setjmp(j->out)) s = DOR_FAIL(DATA, "%s: damaged JPEG: %s", path, j->message);
+  else {
+    jpeg_create_decompress(&j->d);
+    j->d.client_data = j;
+    j->d.mem->max_memory_to_use = 512L << 20;
+    j->progress.progress_monitor = jpeg_watch;
+    j->d.progress = &j->progress;
+    jpeg_mem_src(&j->d, (const unsigned char *)bytes, (unsigned long)size);
+    s = jpeg_rows(path, j, channels, out);
+  }
+  jpeg_destroy_decompress(&j->d);
+  dor_free(j);
+  if (!s) return DOR_OK;
+  dor_free(out->pixels);
+  *out = (dor_picture){0};
+  return s;
+}
+
+bool dor_picture_name(const char *path)
+{
+  const char *dot = strrchr(path, '.');
+  return dot && (!strcasecmp(dot, ".png") || !strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg"));
+}
+
+dor_status dor_picture_read(const char *path, int32_t channels, dor_picture *out)
+{
+  char *bytes;
+  size_t size;
+  *out = (dor_picture){0};
+  DOR_TRY(dor_io_read(path, DOR_PICTURE_BYTES, &bytes, &size));
+  dor_status s;
+  if (size > 8 && !memcmp(bytes, "\x89PNG\r\n\x1a\n", 8)) s = read_png(path, bytes, size, channels, out);
+  else if (size > 3 && !memcmp(bytes, "\xff\xd8\xff", 3)) s = read_jpeg(path, bytes, size, channels, out);
+  else s = DOR_FAIL(DATA, "%s: neither PNG nor JPEG", path);
+  dor_free(bytes);
+  DOR_TRY(s);
+  return DOR_OK;
+}

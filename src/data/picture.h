@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A picture file as pixels: PNG by libpng, JPEG by libjpeg-turbo. Size limits
+ * come before memory, and a warning of the JPEG decoder is an error: what it
+ * warns of is a damaged file, and the rest of it would be invented grey. */
+#ifndef DOR_DATA_PICTURE_H
+#define DOR_DATA_PICTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum { DOR_PICTURE_SIDE = 16384, DOR_PICTURE_PIXELS = 64 << 20, DOR_PICTURE_BYTES = 128 << 20 };
+
+typedef struct dor_picture {
+  int32_t h, w, c;
+  uint8_t *pixels; /* [h,w,c]; free with dor_free */
+} dor_picture;
+
+bool dor_picture_name(const char *path); /* does it end in .png, .jpg or .jpeg? */
+
+/* channels: 1 grey (luma) or 3 RGB; transparent parts are black. errors DATA "file: what"; IO, NOTFOUND, NOMEM */
+DOR_MUST dor_status dor_picture_read(const char *path, int32_t channels, dor_picture *out);
+
+#endif
