@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * conv2d_stats by any convolution kernel and a pass over its output: for shapes
- * that Winograd declines. The column's own conv2d decides what it takes. */
+ * conv2d_stats by a column's own conv2d and a pass over its output: for shapes
+ * that Winograd declines. */
 #include "base/mem.h"
 #include "kernels/bn_pool.h"
 #include "kernels/kernel.h"
 
-extern const dor_kernel conv2d_onednn;
+extern const dor_kernel conv2d_onednn, conv2d_cpu;
 
 typedef struct plan {
-  void *conv; /* the convolution's own */
+  const dor_kernel *conv;
+  void *inner; /* its plan */
   dor_bn_pool moments;
 } plan;
 
@@ -19,7 +20,8 @@ static dor_status prepare(const dor_kernel *conv, const dor_prep *p, void **out,
   DOR_NEED(q, NOMEM, "conv2d_stats: out of memory");
   dor_prep inner = *p;
   inner.nout = 1;
-  dor_status s = conv->prepare ? conv->prepare(&inner, &q->conv, scratch) : DOR_OK;
+  q->conv = conv;
+  dor_status s = conv->prepare(&inner, &q->inner, scratch);
   if (s) {
     dor_free(q);
     return s;
@@ -32,48 +34,56 @@ static dor_status prepare(const dor_kernel *conv, const dor_prep *p, void **out,
   return DOR_OK;
 }
 
+static dor_status prepare_onednn(const dor_prep *p, void **out, size_t *scratch) { return prepare(&conv2d_onednn, p, out, scratch); }
+static dor_status prepare_cpu(const dor_prep *p, void **out, size_t *scratch) { return prepare(&conv2d_cpu, p, out, scratch); }
+
 /* The call as the convolution knows it. */
 static dor_call inner(const dor_call *c)
 {
   dor_call conv = *c;
-  conv.plan = ((const plan *)c->plan)->conv;
+  conv.plan = ((const plan *)c->plan)->inner;
   conv.nout = 1;
   return conv;
 }
 
-static void run(const dor_kernel *conv, const dor_call *c)
+static dor_status attach(dor_call *c)
 {
   const plan *p = c->plan;
-  dor_call call = inner(c);
-  conv->run(&call);
-  p->moments.isa->moments(&p->moments, c->out[0].data, c->out[1].data, c->out[2].data, c->scratch);
-}
-
-static dor_status prepare_onednn(const dor_prep *p, void **out, size_t *scratch) { return prepare(&conv2d_onednn, p, out, scratch); }
-static void run_onednn(const dor_call *c) { run(&conv2d_onednn, c); }
-
-static dor_status attach_onednn(dor_call *c)
-{
   dor_call conv = inner(c);
-  DOR_TRY(conv2d_onednn.attach(&conv));
+  if (!p->conv->attach) return DOR_OK;
+  DOR_TRY(p->conv->attach(&conv));
   c->context = conv.context;
   return DOR_OK;
 }
 
-static void detach_onednn(dor_call *c)
+static void run(const dor_call *c)
 {
+  const plan *p = c->plan;
   dor_call conv = inner(c);
-  conv2d_onednn.detach(&conv);
+  p->conv->run(&conv);
+  p->moments.isa->moments(&p->moments, c->out[0].data, c->out[1].data, c->out[2].data, c->scratch);
 }
 
-static void drop_onednn(void *of)
+static void detach(dor_call *c)
 {
-  conv2d_onednn.drop(((plan *)of)->conv);
-  dor_free(of);
+  const plan *p = c->plan;
+  dor_call conv = inner(c);
+  if (p->conv->detach) p->conv->detach(&conv);
 }
 
-static const char *describe_onednn(const void *of) { return conv2d_onednn.describe(((const plan *)of)->conv); }
+static void drop(void *of)
+{
+  plan *p = of;
+  if (p->conv->drop) p->conv->drop(p->inner);
+  dor_free(p);
+}
 
-extern const dor_kernel conv2d_stats_onednn;
-const dor_kernel conv2d_stats_onednn = {.name = "conv2d_stats_onednn", .prepare = prepare_onednn, .attach = attach_onednn, .run = run_onednn,
-                                        .detach = detach_onednn, .drop = drop_onednn, .describe = describe_onednn};
+static const char *describe(const void *of)
+{
+  const plan *p = of;
+  return p->conv->describe ? p->conv->describe(p->inner) : p->conv->name;
+}
+
+extern const dor_kernel conv2d_stats_onednn, conv2d_stats_cpu;
+const dor_kernel conv2d_stats_onednn = {"conv2d_stats_onednn", prepare_onednn, attach, run, detach, drop, describe};
+const dor_kernel conv2d_stats_cpu = {"conv2d_stats_cpu", prepare_cpu, attach, run, detach, drop, describe};
