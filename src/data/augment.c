@@ -33,34 +33,33 @@ static warp draw(const dor_augment_cfg *c, uint64_t seed, uint64_t epoch, int32_
   return t;
 }
 
-typedef struct picture { int32_t h, w, ch; const uint8_t *p; } picture;
+typedef struct picture { int32_t h, w; size_t ch, row; const uint8_t *p; } picture;
 
-static float pixel(const picture *in, int32_t y, int32_t x, int32_t k)
+/* Two neighbours along an axis of n and their weights, 0 for one that lies outside; v > -1, so that truncation after adding 1 is the floor. */
+typedef struct pair { int32_t at[2]; float weight[2]; } pair;
+
+static inline pair neighbours(float v, int32_t n)
 {
-  if (x < 0 || y < 0 || x >= in->w || y >= in->h) return 0;
-  return (float)in->p[((size_t)y * (size_t)in->w + (size_t)x) * (size_t)in->ch + (size_t)k];
+  const int32_t i = (int32_t)(v + 1) - 1, lo = i < 0 ? 0 : i, hi = i + 1 < n ? i + 1 : n - 1;
+  const float part = v - (float)i;
+  return (pair){{lo, hi}, {i < 0 ? 0 : 1 - part, i + 1 < n ? part : 0}};
 }
 
-/* y, x > -1, so that truncation after adding 1 is the floor. */
-static void sample_bilinear(const picture *in, float y, float x, float *out)
+static inline void sample_bilinear(const picture *in, float y, float x, float *out)
 {
-  const int32_t ix = (int32_t)(x + 1) - 1, iy = (int32_t)(y + 1) - 1;
-  const float ax = x - (float)ix, ay = y - (float)iy;
-  const bool inside = ix >= 0 && iy >= 0 && ix + 1 < in->w && iy + 1 < in->h;
-  const size_t ch = (size_t)in->ch, row = (size_t)in->w * ch;
-  const uint8_t *p = inside ? in->p + (size_t)iy * row + (size_t)ix * ch : NULL;
-  for (int32_t k = 0; k < in->ch; k++) {
-    float a, b, c, d;
-    if (inside) a = (float)p[k], b = (float)p[ch + (size_t)k], c = (float)p[row + (size_t)k], d = (float)p[row + ch + (size_t)k];
-    else a = pixel(in, iy, ix, k), b = pixel(in, iy, ix + 1, k), c = pixel(in, iy + 1, ix, k), d = pixel(in, iy + 1, ix + 1, k);
-    const float top = a * (1 - ax) + b * ax, low = c * (1 - ax) + d * ax;
-    out[k] = (top * (1 - ay) + low * ay) / 255.0f;
+  const pair a = neighbours(y, in->h), b = neighbours(x, in->w);
+  const uint8_t *top = in->p + (size_t)a.at[0] * in->row, *low = in->p + (size_t)a.at[1] * in->row;
+  const size_t left = (size_t)b.at[0] * in->ch, right = (size_t)b.at[1] * in->ch;
+  for (size_t k = 0; k < in->ch; k++) {
+    const float t = (float)top[left + k] * b.weight[0] + (float)top[right + k] * b.weight[1];
+    const float l = (float)low[left + k] * b.weight[0] + (float)low[right + k] * b.weight[1];
+    out[k] = (t * a.weight[0] + l * a.weight[1]) * (1 / 255.0f);
   }
 }
 
 void dor_augment(const dor_augment_cfg *c, uint64_t seed, uint64_t epoch, int32_t sample, int32_t h, int32_t w, int32_t ch, const uint8_t *in, float *out)
 {
-  const picture p = {h, w, ch, in};
+  const picture p = {h, w, (size_t)ch, (size_t)w * (size_t)ch, in};
   const warp t = draw(c, seed, epoch, sample, h, w);
   for (int32_t y = 0; y < h; y++)
     for (int32_t x = 0; x < w; x++, out += ch) {

@@ -43,7 +43,8 @@ static const struct fact {
 void dor_synth_assumptions(dor_str *out)
 {
   static const char *const kinds[] = {"published", "derived", "assumed"};
-  dor_str_add(out, "# What the synthetic cohort assumes\n\nIts people are drawn from a model. They are no patients, and nothing found in them is a finding.\n\n");
+  dor_str_add(out, "# What the synthetic cohort assumes\n\nIts people are drawn from a model. They are no patients, and nothing found in them is a"
+                   " finding.\n\n");
   for (size_t i = 0; i < sizeof assumptions / sizeof *assumptions; i++) dor_str_fmt(out, "%zu. %s\n", i + 1, assumptions[i]);
   dor_str_add(out, "\n| number | value | unit | kind | source |\n| --- | --- | --- | --- | --- |\n");
   for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {

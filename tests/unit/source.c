@@ -102,7 +102,8 @@ TEST(source_refuses_what_is_not_there)
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     dor_source s;
     dor_status status = make(&a, bad[i].text, &s);
-    CHECK(status == DOR_E_CONFIG && strstr(dor_errmsg(), bad[i].says) && strstr(dor_errmsg(), "x.cfg:"), "%s: %s", bad[i].text, status ? dor_errmsg() : "passed");
+    CHECK(status == DOR_E_CONFIG && strstr(dor_errmsg(), bad[i].says) && strstr(dor_errmsg(), "x.cfg:"), "%s: %s", bad[i].text,
+          status ? dor_errmsg() : "passed");
   }
   dor_arena_release(&a);
 }

@@ -95,7 +95,10 @@ TEST(synth_correlates_fear_and_pain_with_motion)
     for (int32_t i = 0; i < 6; i++) v[i][k][0] = pair[i][0], v[i][k][1] = pair[i][1];
   }
   const double want[] = {0.187, 0.37, -0.24, 0, -0.24, 0}; /* rounding and cutting to the range cost some */
-  for (int32_t i = 0; i < 6; i++) CHECK(fabs(correlation(v[i], PEOPLE) - want[i]) < 0.08, "pair %d: r %.3f, wanted %.3f", i, correlation(v[i], PEOPLE), want[i]);
+  for (int32_t i = 0; i < 6; i++) {
+    const double r = correlation(v[i], PEOPLE);
+    CHECK(fabs(r - want[i]) < 0.08, "pair %d: r %.3f, wanted %.3f", i, r, want[i]);
+  }
   dor_arena_release(&a);
 }
 
@@ -163,7 +166,8 @@ static int32_t largest_piece(const uint8_t *p, int32_t side, int32_t *total)
     int32_t depth = 0, size = 0;
     if (p[start] > 127 && !seen[start]) stack[depth++] = start, seen[start] = true;
     while (depth) {
-      const int32_t at = stack[--depth], x = at % side, y = at / side, next[] = {x ? at - 1 : at, x + 1 < side ? at + 1 : at, y ? at - side : at, y + 1 < side ? at + side : at};
+      const int32_t at = stack[--depth], x = at % side, y = at / side;
+      const int32_t next[] = {x ? at - 1 : at, x + 1 < side ? at + 1 : at, y ? at - side : at, y + 1 < side ? at + side : at};
       size++;
       for (int32_t i = 0; i < 4; i++)
         if (p[next[i]] > 127 && !seen[next[i]]) stack[depth++] = next[i], seen[next[i]] = true;
