@@ -145,6 +145,25 @@ TEST(loader_contents_depend_on_the_position_only)
   dor_loader_free(inlined), dor_loader_free(threaded), dor_loader_free(later);
 }
 
+TEST(loader_augments_anew_in_each_epoch)
+{
+  bench s;
+  set_up(&s);
+  const dor_augment_cfg warp = {.shift_px = 2};
+  s.c.augment = &warp, s.c.batch = N;
+  float first[N][SIDE * SIDE];
+  int32_t changed = 0;
+  dor_loader *l;
+  dor_batch b;
+  OK(dor_loader_new(&l, &s.c, false));
+  OK(dor_loader_next(l, &b));
+  for (int32_t k = 0; k < N; k++) memcpy(first[b.sample[k]], b.x[0] + k * SIDE * SIDE, sizeof first[0]);
+  OK(dor_loader_next(l, &b));
+  for (int32_t k = 0; k < N; k++) changed += memcmp(first[b.sample[k]], b.x[0] + k * SIDE * SIDE, sizeof first[0]) != 0;
+  CHECK(changed == N, "%d of %d pictures are as in the epoch before", N - changed, N);
+  dor_loader_free(l);
+}
+
 TEST(loader_pools_pictures_of_two_sources)
 {
   bench s;
@@ -190,6 +209,7 @@ TEST(augment_moves_what_it_should)
     for (int32_t k = 0; k < 81; k++) mass += (double)out[k], x += (double)out[k] * (k % 9), y += (double)out[k] * (k / 9);
     CHECK(mass > 0.9 && mass < 1.6, "sample %d: mass %g", i, mass);
     double r = hypot(x / mass - 4, y / mass - 4);
+    CHECK(i < 100 || x / mass < 4.1, "a turn of 90 degrees at most takes it across the middle: %g", x / mass);
     if (i < 100) lo = fmin(lo, x / mass), hi = fmax(hi, x / mass);
     else least = fmin(least, r), most = fmax(most, r);
   }
