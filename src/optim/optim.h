@@ -32,10 +32,16 @@ typedef struct dor_schedule_cfg {
   int64_t epochs, steps_per_epoch;
 } dor_schedule_cfg;
 
-double dor_schedule_rate(const dor_schedule_cfg *c, uint64_t step); /* the rate of the step-th update, from 0 */
+/* The rate of the step-th update, from 0. STEP and EXPONENTIAL fall between epochs, as PyTorch's schedulers stepped once an
+ * epoch; COSINE goes with every update, from lr after the warm-up to floor at the end. The warm-up rises linearly from
+ * lr / n to lr over its n updates, on top of the rule. */
+double dor_schedule_rate(const dor_schedule_cfg *c, uint64_t step);
 
-/* Bytes of the moment block (0 for plain SGD), and the update graph over the table's parameters. */
+/* Bytes of the moment block (0 for plain SGD), and the update graph over the table's parameters. The gradient's norm is
+ * kept as "grad_norm" where there is clipping. The average of the weights lies at dor_optim_ema_offset of the moment
+ * block, laid out as the parameter block; the caller starts it as a copy of that. */
 size_t dor_optim_moment_bytes(const dor_params *p, const dor_optim_cfg *c);
+size_t dor_optim_ema_offset(const dor_params *p, const dor_optim_cfg *c);
 DOR_MUST dor_status dor_optim_build(dor_graph *g, const dor_optim_cfg *c);
 
 #endif
