@@ -175,3 +175,22 @@ static void check_column(const dor_kernel *const *column, const char *name)
 TEST(op_own_kernels_match_definition) { check_column(dor_column_own, "own"); }
 TEST(op_onednn_kernels_match_definition) { check_column(dor_column_onednn, "onednn"); }
 TEST(op_fast_kernels_match_definition) { check_column(dor_column_fast, "fast"); }
+
+static void check_served(const dor_backend *b)
+{
+  for (int32_t i = 0; i < DOR_OP_COUNT; i++)
+    for (const dor_case *t = dor_ops[i]->cases; t && t->name; t++) {
+      dor_opcase c;
+      dor_program *p;
+      OK(dor_opcase_build(&c, dor_ops[i], t));
+      dor_status s = dor_program_build(&p, &c.graph, b, &(dor_program_options){.no_fuse = true});
+      CHECK(s == DOR_OK, "%s/%s: %s", dor_ops[i]->name, t->name, dor_errmsg());
+      dor_program_release(s ? NULL : p);
+    }
+}
+
+TEST(every_op_is_served_on_every_backend)
+{
+  check_served(&dor_backend_cpu);
+  check_served(&dor_backend_plain);
+}
