@@ -176,10 +176,19 @@ TEST(op_own_kernels_match_definition) { check_column(dor_column_own, "own"); }
 TEST(op_onednn_kernels_match_definition) { check_column(dor_column_onednn, "onednn"); }
 TEST(op_fast_kernels_match_definition) { check_column(dor_column_fast, "fast"); }
 
+static bool is_fused(const dor_op *op)
+{
+  for (const dor_fuse_row *row = dor_fuse_rows; row->fused; row++)
+    if (row->fused == op) return true;
+  return false;
+}
+
+/* Only a fused op may have no kernel at all: it is not used then. Where there is one, every shape is taken by somebody. */
 static void check_served(const dor_backend *b)
 {
   for (int32_t i = 0; i < DOR_OP_COUNT; i++)
     for (const dor_case *t = dor_ops[i]->cases; t && t->name; t++) {
+      if (is_fused(dor_ops[i]) && !dor_backend_has(b, dor_ops[i])) continue;
       dor_opcase c;
       dor_program *p;
       OK(dor_opcase_build(&c, dor_ops[i], t));
