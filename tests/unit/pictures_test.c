@@ -106,7 +106,8 @@ static void cut_everywhere(const char *name, size_t tail)
   OK(dor_io_read(path_of(name), 1 << 20, &bytes, &n));
   for (size_t at = 0; at + tail < n; at += 1 + at / 40) {
     dor_picture im = {0};
-    if (dor_io_write(path_of("cut"), bytes, at)) abort();
+    FILE *f = fopen(path_of("cut"), "wb"); /* no syncs */
+    if (!f || fwrite(bytes, 1, at, f) != at || fclose(f)) abort();
     dor_status s = dor_picture_read(path_of("cut"), 1, &im);
     CHECK(s == DOR_E_DATA && !im.pixels, "%s cut at %zu of %zu: status %d", name, at, n, s);
     dor_free(im.pixels);
