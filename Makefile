@@ -63,9 +63,16 @@ $(B)/tests/main.o: $(B)/tests.def
 $(B)/check: $(call OBJ,$(TESTSRC)) $(B)/libdorsum.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(LIBS) -lcmocka -o $@
 
+# The commit goes into one small object, which is built again when it changes.
+GIT := $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
+$(B)/git.txt: always
+	@mkdir -p $(dir $@); echo '$(GIT)' | cmp -s - $@ || echo '$(GIT)' >$@
+$(B)/src/base/version.o: $(B)/git.txt
+$(B)/src/base/version.o: DEFS := -DDOR_GIT='"$(GIT)"'
+
 $(B)/%.o: %.c
 	@mkdir -p $(dir $@)
-	$(Q)$(CC) $(ALLFLAGS) $(CPUFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(ALLFLAGS) $(CPUFLAGS) $(DEFS) -MMD -MP -c $< -o $@
 
 check: all $(B)/check
 	$(Q)$(B)/check
@@ -96,4 +103,4 @@ clean:
 	$(Q)rm -rf build
 
 -include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC))
-.PHONY: help all check test demo deps asan bench floors lint size docs reproduce install clean
+.PHONY: always help all check test demo deps asan bench floors lint size docs reproduce install clean

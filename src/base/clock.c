@@ -21,5 +21,5 @@ void dor_clock_wall(char out[32])
 {
   time_t now = time(NULL);
   struct tm utc;
-  if (!gmtime_r(&now, &utc) || !strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc)) strcpy(out, "?");
+  if (!gmtime_r(&now, &utc) || !strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc)) memcpy(out, "?", 2);
 }

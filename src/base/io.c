@@ -102,7 +102,7 @@ static dor_status write_new(const char *temp, const char *path, const void *data
 static const char *folder_of(const char *path, char out[PATH_MAX])
 {
   const char *slash = strrchr(path, '/');
-  if (!slash) return strcpy(out, ".");
+  if (!slash) return memcpy(out, ".", 2);
   size_t n = slash == path ? 1 : (size_t)(slash - path);
   memcpy(out, path, n);
   out[n] = 0;
@@ -153,8 +153,8 @@ dor_status dor_io_append(const char *path, const void *data, size_t size)
 dor_status dor_io_mkdirs(const char *path)
 {
   char part[PATH_MAX];
-  DOR_NEED(*path && strlen(path) < sizeof part, IO, "'%.64s' cannot be the path of a folder", path);
-  strcpy(part, path);
+  int n = snprintf(part, sizeof part, "%s", path);
+  DOR_NEED(n > 0 && (size_t)n < sizeof part, IO, "'%.64s' cannot be the path of a folder", path);
   for (char *p = part + 1; *p; p++) {
     if (*p != '/') continue;
     *p = 0;

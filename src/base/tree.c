@@ -292,7 +292,8 @@ dor_status dor_tree_assign(dor_arena *a, dor_tree *root, const char *assignment)
   for (int depth = 0; group; depth++) {
     size_t n = strcspn(key, ".=");
     char name[64];
-    DOR_NEED(n < sizeof name && is_name(key, n) && depth < MOST_DEPTH, CONFIG, "%s: '%s' is not key=value", COMMAND_LINE, dor_printable(assignment, shown, sizeof shown));
+    bool good = n < sizeof name && is_name(key, n) && depth < MOST_DEPTH;
+    DOR_NEED(good, CONFIG, "%s: '%s' is not key=value", COMMAND_LINE, dor_printable(assignment, shown, sizeof shown));
     snprintf(name, sizeof name, "%.*s", (int)n, key);
     dor_tree *t = group->first = node_new(a, name, DOR_TREE_GROUP, COMMAND_LINE, 0);
     if (t && key + n == equals) {

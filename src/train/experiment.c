@@ -153,7 +153,8 @@ static dor_status check_name(const dor_experiment *e, const dor_tree *root)
   char where[256], shown[64];
   dor_where(root, "experiment", e->path, where);
   DOR_NEED(*p, CONFIG, "%s: no name: experiment = \"...\";", where);
-  bool plain = strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == strlen(p) && *p != '.' && strlen(p) < 128;
+  size_t good = strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
+  bool plain = !p[good] && *p != '.' && good < 128;
   DOR_NEED(plain, CONFIG, "%s: '%s' cannot be the name of a folder: letters, digits, _ and - only", where, dor_printable(p, shown, sizeof shown));
   return DOR_OK;
 }
@@ -167,7 +168,8 @@ static dor_status check_arm_name(const dor_experiment *e, const dor_tree *root, 
     if (!strcmp(e->arm[i].name, name)) return DOR_OK;
   for (int32_t i = 0; i < e->n_arms && used < sizeof all - 68; i++)
     used += (size_t)snprintf(all + used, sizeof all - used, "%s%.64s", i ? ", " : "", e->arm[i].name);
-  return DOR_FAIL(CONFIG, "%s: no arm '%s' that is not skipped; there are: %s", dor_where(root, key, e->path, where), dor_printable(name, shown, sizeof shown), all);
+  return DOR_FAIL(CONFIG, "%s: no arm '%s' that is not skipped; there are: %s", dor_where(root, key, e->path, where), dor_printable(name, shown,
+        sizeof shown), all);
 }
 
 static dor_status find_data(dor_experiment *e, const dor_tree *root)

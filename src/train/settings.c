@@ -112,7 +112,8 @@ dor_status dor_settings_arm_keys(const dor_tree *arm)
     while (i < n && strcmp(names[i], t->name)) i++;
     if (i < n) continue;
     for (const dor_key *k = dor_top_keys; k->name; k++)
-      DOR_NEED(strcmp(k->name, t->name), CONFIG, "%s: '%s' is the whole experiment's; arm '%s' cannot have its own", dor_tree_where(t, where), t->name, arm->name);
+      DOR_NEED(strcmp(k->name, t->name), CONFIG, "%s: '%s' is the whole experiment's; arm '%s' cannot have its own",
+               dor_tree_where(t, where), t->name, arm->name);
     return dor_schema_unknown(NULL, t, names);
   }
   return DOR_OK;
@@ -147,7 +148,8 @@ dor_status dor_experiment_base(dor_str *out)
   dor_settings s;
   dor_tree none = {.type = DOR_TREE_GROUP};
   dor_status status = dor_settings_load(&a, &none, &s);
-  dor_str_add(out, "# SPDX-License-Identifier: Apache-2.0\n# Every key and its default. Generated from the schemas by `make docs`: change those, not this.\n\n");
+  dor_str_add(out, "# SPDX-License-Identifier: Apache-2.0\n"
+                   "# Every key and its default. Generated from the schemas by `make docs`: change those, not this.\n\n");
   for (const dor_section *c = dor_sections; c->name && !status; c++) {
     if (*c->name) dor_str_fmt(out, "\n# %s\n%s = {\n", c->help, c->name);
     status = put_rows(c, &s, &a, out);

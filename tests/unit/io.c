@@ -48,7 +48,7 @@ TEST(io_write_and_read)
   char folder[512], *text;
   size_t n;
   (void)state;
-  strcpy(folder, dir);
+  snprintf(folder, sizeof folder, "%s", dir);
   OK(dor_io_write(in(folder, "a"), "one", 3));
   OK(dor_io_write(in(folder, "a"), "two!", 4));
   CHECK(holds(in(folder, "a"), "two!"), "not replaced");
@@ -71,7 +71,7 @@ TEST(io_folders)
   const char *const *names;
   size_t n;
   (void)state;
-  strcpy(folder, test_folder("folders"));
+  snprintf(folder, sizeof folder, "%s", test_folder("folders"));
   OK(dor_io_mkdirs(in(folder, "x/y/z")));
   OK(dor_io_mkdirs(in(folder, "x/y/z")));
   OK(dor_io_write(in(folder, "x/b"), "", 0));
@@ -116,7 +116,7 @@ TEST(io_write_survives_faults)
   char folder[512];
   int refused = 0;
   (void)state;
-  strcpy(folder, test_folder("faults"));
+  snprintf(folder, sizeof folder, "%s", test_folder("faults"));
   OK(dor_io_write(in(folder, "f"), "old", 3));
   real = dor_io;
   dor_io.open = bad_open, dor_io.write = bad_write, dor_io.fsync = bad_fsync, dor_io.close = bad_close, dor_io.rename = bad_rename;
@@ -143,7 +143,7 @@ TEST(fault_plans) /* in test builds alone */
   (void)state;
 #ifdef DOR_FAULTS
   char folder[512];
-  strcpy(folder, test_folder("plans"));
+  snprintf(folder, sizeof folder, "%s", test_folder("plans"));
   OK(dor_fault_plan("io.write@2=ENOSPC,once;mem@1"));
   void *p = dor_calloc(1, 1);
   CHECK(!p, "memory did not fail");
@@ -167,7 +167,7 @@ TEST(hash_of_a_file)
 {
   char folder[512], a[DOR_HASH_HEX], b[DOR_HASH_HEX];
   (void)state;
-  strcpy(folder, test_folder("hash"));
+  snprintf(folder, sizeof folder, "%s", test_folder("hash"));
   OK(dor_io_write(in(folder, "f"), "abc", 3));
   OK(dor_hash_file(in(folder, "f"), a));
   dor_hash_bytes("abc", 3, b);

@@ -38,7 +38,8 @@ TEST(schema_defaults_and_values)
   OK(load(&a, "", &c));
   CHECK(c.epochs == 60 && c.lr == 1e-3 && c.shuffle && !*c.data && c.optimizer == 0, "defaults of scalars");
   CHECK(c.hidden.n == 2 && c.hidden.v[1] == 16 && c.range.n == 2 && c.range.v[1] == 1 && c.use.n == 0, "defaults of arrays");
-  OK(load(&a, "epochs = 3; lr = 1; shuffle = false; data = \"a.h5\"; optimizer = \"sgd\"; hidden = [8]; range = (-1, 2.5); use = [\"x\", \"y\"]; arms = 1;", &c));
+  OK(load(&a, "epochs = 3; lr = 1; shuffle = false; data = \"a.h5\"; optimizer = \"sgd\"; hidden = [8]; range = (-1, 2.5); use = [\"x\", \"y\"]; arms = 1;",
+        &c));
   CHECK(c.epochs == 3 && c.lr == 1 && !c.shuffle && !strcmp(c.data, "a.h5") && c.optimizer == 2, "scalars");
   CHECK(c.hidden.n == 1 && c.hidden.v[0] == 8 && c.range.v[0] == -1 && c.range.v[1] == 2.5 && !strcmp(c.use.v[1], "y"), "arrays");
   OK(load(&a, "hidden = 8; use = \"x\"; range = [];", &c));
@@ -79,7 +80,8 @@ TEST(schema_command_line)
   dor_tree *root;
   (void)state;
   OK(dor_tree_parse(&a, "t.cfg", "", &root));
-  static const char *const assign[] = {"hidden=1,2,3", "data=synth:subjects=40,seed=1,d=1.0", "lr=3e-4", "optimizer=sgd", "use=x", "range=[0.5]", "shuffle=false"};
+  static const char *const assign[] = {"hidden=1,2,3", "data=synth:subjects=40,seed=1,d=1.0", "lr=3e-4", "optimizer=sgd", "use=x", "range=[0.5]",
+        "shuffle=false"};
   for (size_t i = 0; i < sizeof assign / sizeof *assign; i++) OK(dor_tree_assign(&a, root, assign[i]));
   OK(dor_schema_defaults(sample_keys, &c, &a));
   OK(dor_schema_load(sample_keys, &c, root, NULL, &a));
@@ -89,7 +91,8 @@ TEST(schema_command_line)
   OK(dor_schema_load(sample_keys, &c, root, NULL, &a));
   CHECK(!strcmp(c.data, "7"), "got %s", c.data);
   OK(dor_tree_assign(&a, root, "lrr=1"));
-  CHECK(dor_schema_load(sample_keys, &c, root, NULL, &a) == DOR_E_CONFIG && !strcmp(dor_errmsg(), "command line: no key 'lrr'; did you mean 'lr'?"), "%s", dor_errmsg());
+  CHECK(dor_schema_load(sample_keys, &c, root, NULL, &a) == DOR_E_CONFIG && !strcmp(dor_errmsg(), "command line: no key 'lrr'; did you mean 'lr'?"), "%s",
+        dor_errmsg());
   dor_arena_release(&a);
 }
 

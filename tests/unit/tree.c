@@ -51,7 +51,8 @@ TEST(tree_reads)
   dor_tree *root;
   char where[256];
   (void)state;
-  OK(dor_tree_parse(&a, "t.cfg", "# a comment\nx = -1; // here\n/* and\nhere */ y : 3000000000L\ng = { r = .5; l = ( 1, 2.0, [3], { z = \"a\" \"b\"; } ); e = []; };", &root));
+  OK(dor_tree_parse(&a, "t.cfg",
+        "# a comment\nx = -1; // here\n/* and\nhere */ y : 3000000000L\ng = { r = .5; l = ( 1, 2.0, [3], { z = \"a\" \"b\"; } ); e = []; };", &root));
   CHECK(dor_tree_find(root, "x")->i == -1 && dor_tree_find(root, "y")->i == 3000000000, "integers");
   const dor_tree *l = dor_tree_find(root, "g.l");
   CHECK(dor_tree_find(root, "g.r")->r == .5 && l && dor_tree_count(l) == 4 && dor_tree_count(dor_tree_find(root, "g.e")) == 0, "groups and lists");
@@ -74,7 +75,7 @@ TEST(tree_extends)
   dor_tree *root;
   char folder[512], path[600], where[256];
   (void)state;
-  strcpy(folder, test_folder("extends/sub"));
+  snprintf(folder, sizeof folder, "%s", test_folder("extends/sub"));
   put(folder, "../base.cfg", "x = 1; g = { p = 1; q = [1, 2]; }; h = { k = 1; };");
   put(folder, "mid.cfg", "extends = \"../base.cfg\";\ng = { q = [3]; }; h = 5;");
   put(folder, "top.cfg", "extends = \"mid.cfg\";\ng = { p = 7;\n r = 8; };");
@@ -85,11 +86,13 @@ TEST(tree_extends)
   OK(dor_tree_read_extended(&a, path, &root));
   CHECK(!dor_tree_find(root, "extends") && dor_tree_find(root, "x")->i == 1 && dor_tree_find(root, "g.p")->i == 7, "merged");
   CHECK(dor_tree_count(dor_tree_find(root, "g.q")) == 1 && dor_tree_find(root, "h")->i == 5, "all but groups are replaced");
-  CHECK(strstr(dor_tree_where(dor_tree_find(root, "g.r"), where), "top.cfg:3") && strstr(dor_tree_where(dor_tree_find(root, "g.q"), where), "mid.cfg:2"), "%s", where);
+  CHECK(strstr(dor_tree_where(dor_tree_find(root, "g.r"), where), "top.cfg:3") && strstr(dor_tree_where(dor_tree_find(root, "g.q"), where), "mid.cfg:2"),
+        "%s", where);
   snprintf(path, sizeof path, "%s/loop.cfg", folder);
   CHECK(dor_tree_read_extended(&a, path, &root) == DOR_E_CONFIG && strstr(dor_errmsg(), "loop2.cfg:2: 'loop.cfg' is already extended"), "%s", dor_errmsg());
   snprintf(path, sizeof path, "%s/orphan.cfg", folder);
-  CHECK(dor_tree_read_extended(&a, path, &root) == DOR_E_CONFIG && strstr(dor_errmsg(), "orphan.cfg:1: extends 'none.cfg': no such file"), "%s", dor_errmsg());
+  CHECK(dor_tree_read_extended(&a, path, &root) == DOR_E_CONFIG && strstr(dor_errmsg(), "orphan.cfg:1: extends ") && strstr(dor_errmsg(),
+        "none.cfg: no such file"), "%s", dor_errmsg());
   CHECK(dor_tree_read(&a, folder, &root) == DOR_E_CONFIG, "a folder was read");
   dor_arena_release(&a);
 }
@@ -166,7 +169,8 @@ TEST(tree_json)
   (void)state;
   OK(dor_tree_parse(&a, "t.cfg", "a = 1; b = 2.0; c = \"x\\\"\\x01\"; d = [1, 2]; e = { f = true; }; g = {}; h = ();", &root));
   dor_tree_json(root, &s);
-  const char *want = "{\n  \"a\": 1,\n  \"b\": 2.0,\n  \"c\": \"x\\\"\\u0001\",\n  \"d\": [1, 2],\n  \"e\": {\n    \"f\": true\n  },\n  \"g\": {},\n  \"h\": []\n}\n";
+  const char *want = "{\n  \"a\": 1,\n  \"b\": 2.0,\n  \"c\": \"x\\\"\\u0001\",\n  \"d\": [1, 2],\n  \"e\": {\n    \"f\": true\n  },\n  \"g\": {},\n  "
+        "\"h\": []\n}\n";
   CHECK(!strcmp(s.s, want), "%s", s.s);
   dor_str_release(&s);
   dor_arena_release(&a);

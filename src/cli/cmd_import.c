@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dorsum import: the user's files as a dataset file. */
+#include "cli/cli.h"
+
+#include "data/import.h"
+
+static dor_status run(dor_cli *c)
+{
+  dor_import_cfg cfg;
+  DOR_TRY(dor_cli_need_out(c, "dataset"));
+  DOR_TRY(dor_cli_assigned(c, dor_import_keys, &cfg));
+  DOR_TRY(dor_cli_may_write(c, c->out));
+  DOR_TRY(dor_import(c->arg[0], c->arg[1], c->out, &cfg, c->dry_run));
+  if (!c->dry_run) dor_say(c, "wrote %s", c->out);
+  dor_say(c, "next: dorsum check %s", c->out);
+  return DOR_OK;
+}
+
+const dor_command dor_command_import = {
+    .name = "import",
+    .summary = "turn tables or pictures into a dataset file",
+    .usage = "FORMAT SRC -o FILE.h5 [key=value ...]",
+    .options = "oznfq",
+    .examples = "  dorsum import csv datasets/vertebral_column/import2.cfg -o vertebral.h5\n"
+                "  dorsum import silhouettes postures/ -o postures.h5 --size 64,64\n"
+                "  dorsum import idx mnist/ -o mnist.h5\n",
+    .text = "FORMAT is csv (SRC: a config that says what the columns mean), silhouettes or images (SRC: a folder per class, or\n"
+            "manifest=FILE.csv), or idx (SRC: a folder with MNIST's files). Ids become pseudonyms unless ids=keep; the key and the\n"
+            "mapping stay in private files beside SRC. Keys: dorsum help config.\n",
+    .least = 2,
+    .most = 2,
+    .run = run};

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/output.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "cli/cli.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool quiet, drawn; /* drawn: a redrawn line stands on the terminal */
+
+bool dor_colour(int fd)
+{
+  const char *no = getenv("NO_COLOR");
+  return isatty(fd) && !(no && *no);
+}
+
+static void erase(void)
+{
+  if (drawn) fputs("\r\033[K", stderr);
+  drawn = false;
+}
+
+static void log_line(void *to, dor_log_level level, const char *line)
+{
+  (void)to;
+  if (quiet && level == DOR_LOG_NOTE) return;
+  pthread_mutex_lock(&lock);
+  erase();
+  fprintf(stderr, "%s%s\n", level == DOR_LOG_WARN ? "warning: " : "", line);
+  pthread_mutex_unlock(&lock);
+}
+
+void dor_output_begin(void) { dor_log_install(log_line, NULL); }
+void dor_output_quiet(bool q) { quiet = q; }
+
+void dor_output_error(const char *message)
+{
+  bool colour = dor_colour(2);
+  pthread_mutex_lock(&lock);
+  erase();
+  fprintf(stderr, "%sdorsum:%s %s\n", colour ? "\033[1;31m" : "", colour ? "\033[0m" : "", message);
+  pthread_mutex_unlock(&lock);
+}
+
+bool dor_output_end(void)
+{
+  dor_output_redraw("");
+  bool failed = fflush(stdout) || ferror(stdout);
+  if (!failed || errno == EPIPE) return false; /* the reader has seen enough */
+  dor_output_error("standard output: cannot write");
+  return true;
+}
+
+bool dor_output_redraws(void) { return !quiet && isatty(2); }
+
+void dor_output_redraw(const char *line)
+{
+  pthread_mutex_lock(&lock);
+  erase();
+  if (*line) {
+    fputs(line, stderr);
+    fflush(stderr);
+    drawn = true;
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+void dor_output_line(const char *line)
+{
+  if (quiet) return;
+  pthread_mutex_lock(&lock);
+  erase();
+  fprintf(stderr, "%s\n", line);
+  pthread_mutex_unlock(&lock);
+}
+
+void dor_out(const char *fmt, ...)
+{
+  va_list ap;
+  va_start(ap, fmt);
+  vprintf(fmt, ap);
+  va_end(ap);
+}
+
+void dor_out_str(dor_str *s)
+{
+  if (s->s) fwrite(s->s, 1, s->n, stdout);
+  if (s->failed) dor_output_error("out of memory for the text");
+  dor_str_release(s);
+}
+
+void dor_say(const dor_cli *c, const char *fmt, ...)
+{
+  char line[2048];
+  va_list ap;
+  if (c->quiet) return;
+  va_start(ap, fmt);
+  vsnprintf(line, sizeof line, fmt, ap);
+  va_end(ap);
+  dor_output_line(line);
+}
+
+/* ---- what several commands need ---- */
+
+dor_status dor_cli_assigned(dor_cli *c, const dor_key *keys, void *obj)
+{
+  dor_tree root = {.type = DOR_TREE_GROUP, .file = "command line"};
+  for (int32_t i = 0; i < c->n_assign; i++) DOR_TRY(dor_tree_assign(&c->arena, &root, c->assign[i]));
+  DOR_TRY(dor_schema_defaults(keys, obj, &c->arena));
+  return dor_schema_load(keys, obj, &root, NULL, &c->arena);
+}
+
+dor_status dor_cli_need_out(const dor_cli *c, const char *what)
+{
+  DOR_NEED(c->out, USAGE, "dorsum %s: say where the %s goes: -o PATH", c->command->name, what);
+  return DOR_OK;
+}
+
+dor_status dor_cli_may_write(const dor_cli *c, const char *path)
+{
+  DOR_NEED(c->force || c->dry_run || !dor_io_exists(path), USAGE, "%s is there already; --force replaces it", path);
+  return DOR_OK;
+}
