@@ -21,24 +21,17 @@ DOR_TILE_FN void tile(const dor_gemm *g, int64_t i, int64_t lo, int64_t hi, cons
   dor_tile16(acc, a, g->step, b, ldb, hi - lo);
 }
 
-DOR_TILE_FN void start(const dor_gemm *g, int64_t column, int64_t width, dor_v8 acc[4][2])
+/* The sums begin with the bias, or with zeros; bias has a whole tile's columns. */
+DOR_TILE_FN void start(const float *bias, dor_v8 acc[4][2])
 {
-  float bias[COLUMNS] = {0};
-  if (g->bias) memcpy(bias, g->bias + column, (size_t)width * sizeof *bias);
-  for (int r = 0; r < ROWS; r++) memcpy(acc[r], bias, sizeof bias);
+  for (int r = 0; r < ROWS; r++)
+    for (int h = 0; h < 2; h++) acc[r][h] = bias ? (dor_v8)*(const dor_v8u *)(bias + 8 * h) : (dor_v8){0};
 }
 
-DOR_TILE_FN void finish(const dor_gemm *g, int64_t i, int64_t column, int64_t width, const dor_v8 acc[4][2])
+DOR_TILE_FN void positive(dor_v8 acc[4][2])
 {
-  for (int64_t r = 0; r < ROWS && i + r < g->m; r++) {
-    float row[COLUMNS];
-    memcpy(row, acc[r], sizeof row);
-    if (g->relu)
-      for (int k = 0; k < COLUMNS; k++) row[k] = row[k] > 0 ? row[k] : 0;
-    if (width == COLUMNS) memcpy(g->c + (i + r) * g->n + column, row, sizeof row);
-    else
-      for (int64_t k = 0; k < width; k++) g->c[(i + r) * g->n + column + k] = row[k];
-  }
+  for (int r = 0; r < ROWS; r++)
+    for (int h = 0; h < 2; h++) acc[r][h] = (dor_v8)((dor_v8i)acc[r][h] & ~(acc[r][h] < 0));
 }
 
 /* Full panels read B where it lies. */
@@ -47,33 +40,75 @@ DOR_CLONES static void wide(const panel *p, int64_t lo, int64_t hi)
   const dor_gemm *g = p->g;
   for (int64_t i = lo; i < hi; i += ROWS) {
     dor_v8 acc[4][2];
-    start(g, p->column, COLUMNS, acc);
+    start(g->bias ? g->bias + p->column : NULL, acc);
     tile(g, i, 0, g->k, g->b + p->column, g->n, acc);
-    finish(g, i, p->column, COLUMNS, (const dor_v8(*)[2])acc);
+    if (g->relu) positive(acc);
+    for (int64_t r = 0; r < ROWS && i + r < g->m; r++) {
+      float *c = g->c + (i + r) * g->n + p->column;
+      *(dor_v8u *)c = acc[r][0], *(dor_v8u *)(c + 8) = acc[r][1];
+    }
   }
 }
 
-/* The last columns: B's copied in depths that fit on the stack; C takes the sum of earlier depths up again. */
-DOR_CLONES static void narrow(const panel *p, int64_t lo, int64_t hi)
+/* One depth of a narrow panel's row into C: added to what stands there from the depths before, with ReLU after the last. */
+DOR_TILE_FN void put(const panel *p, int64_t i, const float row[COLUMNS], bool first, bool last)
+{
+  float *c = p->g->c + i * p->g->n + p->column;
+  for (int64_t k = 0; k < p->width; k++) {
+    float sum = first ? row[k] : c[k] + row[k];
+    c[k] = last && p->g->relu && sum < 0 ? 0 : sum;
+  }
+}
+
+/* Rows [lo, hi) for one depth of B, which stands copied in b [.][16], bias in its width. */
+DOR_CLONES static void narrow16(const panel *p, int64_t lo, int64_t hi, int64_t from, int64_t to, const float *b, const float *bias)
+{
+  for (int64_t i = lo; i < hi; i += ROWS) {
+    dor_v8 acc[4][2];
+    start(from ? NULL : bias, acc);
+    tile(p->g, i, from, to, b, COLUMNS, acc);
+    for (int64_t r = 0; r < ROWS && i + r < hi; r++) {
+      float row[COLUMNS];
+      *(dor_v8u *)row = acc[r][0], *(dor_v8u *)(row + 8) = acc[r][1];
+      put(p, i + r, row, !from, to == p->g->k);
+    }
+  }
+}
+
+/* The same with b [.][8], for at most 8 columns. */
+DOR_CLONES static void narrow8(const panel *p, int64_t lo, int64_t hi, int64_t from, int64_t to, const float *b, const float *bias)
 {
   const dor_gemm *g = p->g;
-  float b[DEPTH * COLUMNS];
+  for (int64_t i = lo; i < hi; i += 8) {
+    const float *a[8];
+    dor_v8 acc[8];
+    for (int64_t r = 0; r < 8; r++) {
+      a[r] = g->a + (i + r < hi ? i + r : hi - 1) * g->row + from * g->step;
+      acc[r] = from ? (dor_v8){0} : (dor_v8)*(const dor_v8u *)bias;
+    }
+    dor_tile8(acc, a, g->step, b, 8, to - from);
+    for (int64_t r = 0; r < 8 && i + r < hi; r++) {
+      float row[COLUMNS];
+      *(dor_v8u *)row = acc[r];
+      put(p, i + r, row, !from, to == g->k);
+    }
+  }
+}
+
+/* The last columns: B's are copied in depths that fit on the stack, filled up with zeros. */
+static void narrow(const panel *p, int64_t lo, int64_t hi)
+{
+  const dor_gemm *g = p->g;
+  float b[DEPTH * COLUMNS], bias[COLUMNS] = {0};
+  int64_t wide_as = p->width <= 8 ? 8 : COLUMNS;
+  if (g->bias) memcpy(bias, g->bias + p->column, (size_t)p->width * sizeof *bias);
   for (int64_t from = 0; from < g->k || !from; from += DEPTH) {
     int64_t to = from + DEPTH < g->k ? from + DEPTH : g->k;
-    memset(b, 0, (size_t)(to - from) * COLUMNS * sizeof *b);
+    memset(b, 0, (size_t)((to - from) * wide_as) * sizeof *b);
     for (int64_t k = from; k < to; k++)
-      for (int64_t j = 0; j < p->width; j++) b[(k - from) * COLUMNS + j] = g->b[k * g->n + p->column + j];
-    dor_gemm part = *g;
-    part.relu = g->relu && to == g->k;
-    if (from) part.bias = NULL;
-    for (int64_t i = lo; i < hi; i += ROWS) {
-      dor_v8 acc[4][2];
-      start(&part, p->column, p->width, acc);
-      for (int64_t r = 0; from && r < ROWS && i + r < g->m; r++)
-        memcpy(acc[r], g->c + (i + r) * g->n + p->column, (size_t)p->width * sizeof(float));
-      tile(g, i, from, to, b, COLUMNS, acc);
-      finish(&part, i, p->column, p->width, (const dor_v8(*)[2])acc);
-    }
+      for (int64_t j = 0; j < p->width; j++) b[(k - from) * wide_as + j] = g->b[k * g->n + p->column + j];
+    if (wide_as == 8) narrow8(p, lo, hi, from, to, b, bias);
+    else narrow16(p, lo, hi, from, to, b, bias);
   }
 }
 

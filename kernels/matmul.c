@@ -4,6 +4,7 @@
  * rows are contiguous is copied to scratch first. */
 #include "kernels/gemm.h"
 #include "kernels/reduce.h"
+#include "kernels/tile.h"
 #include "ops/attrs.h"
 
 static dor_status matmul_prepare(const dor_prep *p, void **plan, size_t *scratch)
@@ -72,26 +73,70 @@ static void linear_dx_run(const dor_call *c)
 }
 const dor_kernel linear_dx_cpu = {.name = "linear_dx_cpu", .prepare = dx_prepare, .run = linear_dx_run};
 
+/* dw and db. Many outputs: tiles of 4 inputs by 16 outputs, dz masked and summed on the way. */
+typedef struct weights { const float *x, *dy, *y; float *dw, *db; int64_t n, in, out; } weights;
+
+DOR_TILE_FN void dw_tile(const weights *s, int64_t i, int64_t o, bool relu, dor_v8 acc[4][2], dor_v8 sum[2])
+{
+  const float *x0 = s->x + i, *x1 = s->x + (i + 1 < s->in ? i + 1 : i), *x2 = s->x + (i + 2 < s->in ? i + 2 : i), *x3 = s->x + (i + 3 < s->in ? i + 3 : i);
+  for (int64_t r = 0; r < s->n; r++) {
+    dor_v8 d0 = *(const dor_v8u *)(s->dy + r * s->out + o), d1 = *(const dor_v8u *)(s->dy + r * s->out + o + 8);
+    if (relu) {
+      d0 = (dor_v8)((dor_v8i)d0 & (*(const dor_v8u *)(s->y + r * s->out + o) > 0));
+      d1 = (dor_v8)((dor_v8i)d1 & (*(const dor_v8u *)(s->y + r * s->out + o + 8) > 0));
+    }
+    sum[0] += d0, sum[1] += d1;
+    acc[0][0] += x0[r * s->in] * d0, acc[0][1] += x0[r * s->in] * d1;
+    acc[1][0] += x1[r * s->in] * d0, acc[1][1] += x1[r * s->in] * d1;
+    acc[2][0] += x2[r * s->in] * d0, acc[2][1] += x2[r * s->in] * d1;
+    acc[3][0] += x3[r * s->in] * d0, acc[3][1] += x3[r * s->in] * d1;
+  }
+}
+
+DOR_CLONES static void dw_body(const void *job, int64_t lo, int64_t hi) /* panels of 16 outputs */
+{
+  const weights *s = job;
+  for (int64_t o = lo * DOR_TILE_COLUMNS; o < hi * DOR_TILE_COLUMNS; o += DOR_TILE_COLUMNS)
+    for (int64_t i = 0; i < s->in; i += DOR_TILE_ROWS) {
+      dor_v8 acc[4][2] = {{{0}}}, sum[2] = {{0}};
+      if (s->y) dw_tile(s, i, o, true, acc, sum);
+      else dw_tile(s, i, o, false, acc, sum);
+      for (int64_t r = 0; r < DOR_TILE_ROWS && i + r < s->in; r++) {
+        *(dor_v8u *)(s->dw + (i + r) * s->out + o) = acc[r][0];
+        *(dor_v8u *)(s->dw + (i + r) * s->out + o + 8) = acc[r][1];
+      }
+      if (!i) *(dor_v8u *)(s->db + o) = sum[0], *(dor_v8u *)(s->db + o + 8) = sum[1];
+    }
+}
+
+/* Few outputs: dw' [O,I] = dz' x is a product with long rows; then it is turned. */
+static void dw_turned(const dor_call *c, const weights *s, float *scratch)
+{
+  float *across = scratch + s->n * s->out;
+  const float *dz = masked(c, 1, 2, scratch);
+  dor_gemm g = {s->out, s->in, s->n, dz, 1, s->out, s->x, across, NULL, false};
+  dor_gemm_run(c->threads, &g);
+  dor_transpose_to(across, s->out, s->in, s->dw);
+  for (int64_t o = 0; o < s->out; o++) {
+    float sum = 0;
+    for (int64_t r = 0; r < s->n; r++) sum += dz[r * s->out + o];
+    s->db[o] = sum;
+  }
+}
+
 static dor_status dw_prepare(const dor_prep *p, void **plan, size_t *scratch)
 {
   (void)plan;
-  *scratch = dor_type_bytes(p->in[1]);
+  *scratch = dor_type_bytes(p->in[1]) + dor_type_bytes(p->out[0]);
   return DOR_OK;
-}
-
-DOR_CLONES static void sum_rows(const float *dz, int64_t n, int64_t out, float *restrict db)
-{
-  for (int64_t o = 0; o < out; o++) db[o] = 0;
-  for (int64_t r = 0; r < n; r++)
-    for (int64_t o = 0; o < out; o++) db[o] += dz[r * out + o];
 }
 
 static void linear_dw_run(const dor_call *c)
 {
   dor_shape x = c->in[0].shape, dy = c->in[1].shape;
-  const float *dz = masked(c, 1, 2, c->scratch);
-  dor_gemm g = {x.d[1], dy.d[1], x.d[0], c->in[0].data, 1, x.d[1], dz, c->out[0].data, NULL, false};
-  dor_gemm_run(c->threads, &g);
-  sum_rows(dz, dy.d[0], dy.d[1], c->out[1].data);
+  bool relu = ((const dor_linear_attr *)c->attr)->relu;
+  weights s = {c->in[0].data, c->in[1].data, relu ? c->in[2].data : NULL, c->out[0].data, c->out[1].data, x.d[0], x.d[1], dy.d[1]};
+  if (s.out % DOR_TILE_COLUMNS) dw_turned(c, &s, c->scratch);
+  else dor_parallel(s.n * s.in * s.out < 1 << 15 ? 1 : c->threads, s.out / DOR_TILE_COLUMNS, 1, dw_body, &s);
 }
 const dor_kernel linear_dw_cpu = {.name = "linear_dw_cpu", .prepare = dw_prepare, .run = linear_dw_run};

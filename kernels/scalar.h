@@ -17,7 +17,7 @@
 #define DOR_SCALAR static inline
 #endif
 
-DOR_SCALAR float scalar_relu(float x) { return x > 0.0f ? x : 0.0f; }
+DOR_SCALAR float scalar_relu(float x) { return x < 0.0f ? 0.0f : x; } /* NaN stays NaN */
 DOR_SCALAR float scalar_relu_bwd(float y, float dy) { return y > 0.0f ? dy : 0.0f; }
 DOR_SCALAR float scalar_leaky(float sign, float x, float slope) { return x * (sign > 0.0f ? 1.0f : slope); }
 

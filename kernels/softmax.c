@@ -93,15 +93,28 @@ static double finish(const entropy *s, int64_t r, float sum, float log_sum, floa
   return (double)(w * loss);
 }
 
+/* The same for the usual case of hard labels and no class weights. */
+static double finish_hard(const entropy *s, int64_t r, float sum, float log_sum, float inv_total)
+{
+  const float *x = s->x + r * s->k;
+  float *slope = s->slope + r * s->k, w = s->weight[r], top = x[0], scale = w * inv_total, each = scale / sum;
+  int64_t label = (int64_t)s->label[r];
+  for (int64_t j = 1; j < s->k; j++) top = x[j] > top ? x[j] : top;
+  for (int64_t j = 0; j < s->k; j++) slope[j] *= each;
+  slope[label] -= scale;
+  return (double)(w * (log_sum - (x[label] - top)));
+}
+
 static double rows_of(const entropy *s, int64_t lo, int64_t n, float inv_total)
 {
   float sum[BLOCK], logs[BLOCK];
   double loss = 0;
+  bool hard = !s->class_weight && !(s->e > 0);
   for (int64_t r = 0; r < n; r++) row_shift(s->x + (lo + r) * s->k, s->slope + (lo + r) * s->k, s->k);
   exp_all(s->slope + lo * s->k, n * s->k);
   for (int64_t r = 0; r < n; r++) sum[r] = logs[r] = row_sum(s->slope + (lo + r) * s->k, s->k);
   log_all(logs, n);
-  for (int64_t r = 0; r < n; r++) loss += finish(s, lo + r, sum[r], logs[r], inv_total);
+  for (int64_t r = 0; r < n; r++) loss += (hard ? finish_hard : finish)(s, lo + r, sum[r], logs[r], inv_total);
   return loss;
 }
 
