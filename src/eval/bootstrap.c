@@ -220,3 +220,20 @@ dor_status dor_bootstrap_difference(const void *a, const void *b, dor_statistic 
   dor_arena_release(&arena);
   return s;
 }
+
+dor_status dor_resample(int32_t n, const int32_t *cluster, const int32_t *stratum, int32_t replicates, uint64_t seed, dor_resampled *each, void *to)
+{
+  dor_arena a = {0};
+  plan p = {0};
+  sample s = {0};
+  dor_status status = check_keys(n, cluster, "cluster");
+  if (!status) status = check_keys(n, stratum, "stratum");
+  if (!status) status = lay_out(&a, n, cluster, stratum, &p);
+  for (int32_t b = 0; !status && b < replicates; b++) {
+    status = draw(&p, seed, (uint64_t)b, &s);
+    if (!status) each(to, b, s.index, s.n);
+  }
+  dor_free(s.index);
+  dor_arena_release(&a);
+  return status;
+}

@@ -76,6 +76,15 @@ DOR_MUST dor_status dor_bca(const void *data, dor_statistic *f, int32_t n, const
 typedef struct dor_paired_bootstrap { double difference, p; dor_interval interval; } dor_paired_bootstrap;
 DOR_MUST dor_status dor_bootstrap_difference(const void *a, const void *b, dor_statistic *f, int32_t n, const int32_t *cluster, const int32_t *stratum, int32_t replicates, uint64_t seed, double level, dor_paired_bootstrap *out);
 
+/* The replicates themselves, for figures that are curves: each(to, replicate, index, m) sees what the statistic of dor_bca would. */
+typedef void dor_resampled(void *to, int32_t replicate, const int32_t *index, int32_t m);
+DOR_MUST dor_status dor_resample(int32_t n, const int32_t *cluster, const int32_t *stratum, int32_t replicates, uint64_t seed, dor_resampled *each, void *to);
+
+/* Pointwise percentile band of the ROC curve, vertical: lo, hi [points] at false positive rates i / (points - 1), linear between
+ * thresholds. (eval/band.c) errors RANGE: a class is empty */
+DOR_MUST dor_status dor_roc_band(int32_t n, const double *score, const uint8_t *truth, const int32_t *cluster, int32_t replicates, uint64_t seed,
+                                 double level, int32_t points, double *lo, double *hi);
+
 /* ---- tests (eval/test.c) ---- */
 typedef struct dor_mcnemar { int64_t b, c; double exact, mid; } dor_mcnemar;
 dor_mcnemar dor_mcnemar_test(int64_t b, int64_t c);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The sentences under every table: what a reader must know to judge a number. */
+#include "report/text.h"
+
+#include <string.h>
+
+static void people(const dor_analysis *x, dor_str *s)
+{
+  const dor_scores *all = &x->arm[x->reference].scores;
+  dor_str_fmt(s, "Unit of analysis: %s, n = %d", x->m->per, all->n);
+  for (int32_t c = 0; c < x->p->n_classes; c++) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < all->n; i++) n += all->truth[i] == c;
+    dor_str_fmt(s, "%s%s %d", c ? ", " : " (", x->p->class_name[c], n);
+  }
+  if (x->p->n_classes) dor_str_add(s, ")");
+  if (x->clustered) dor_str_fmt(s, ", in %d clusters (groups or people) that stay together", x->p->n_clusters);
+  dor_str_add(s, ". ");
+}
+
+static void intervals(const dor_analysis *x, dor_str *s)
+{
+  dor_str_real(s, 100 * x->m->level);
+  if (x->clustered) dor_str_fmt(s, " %% intervals: BCa bootstrap over clusters, stratified by class, %d replicates. ", x->m->replicates);
+  else if (!x->p->n_classes) dor_str_fmt(s, " %% intervals: BCa bootstrap, %d replicates. ", x->m->replicates);
+  else
+    dor_str_fmt(s, " %% intervals: Wilson for proportions, %sBCa bootstrap stratified by class with %d replicates for the rest. ",
+                x->p->n_classes == 2 ? "DeLong on the logit scale for AUC, " : "", x->m->replicates);
+  dor_str_add(s, "They treat the folds' models as one fixed procedure. ");
+}
+
+static void tests(const dor_analysis *x, dor_str *s)
+{
+  if (x->p->n_classes) dor_str_fmt(s, "Against always the commonest class: %s, one-sided. ", x->clustered ? "bootstrap over clusters" : "exact binomial");
+  if (!x->n_contrasts) return;
+  if (x->clustered || !x->p->n_classes) dor_str_add(s, "Arms are compared by the paired bootstrap");
+  else dor_str_add(s, "Arms are compared by McNemar's exact test (difference: Newcombe's method 10) and AUCs by DeLong's, paired");
+  dor_str_fmt(s, "; p corrected after Holm%s.", x->primary >= 0 ? " for all but the primary contrast" : "");
+}
+
+dor_status dor_caption(const dor_analysis *x, const char **out)
+{
+  dor_str s = {0};
+  const dor_report_meta *m = x->m;
+  if (dor_stamp(m)[0]) dor_str_fmt(&s, "%s. ", dor_stamp(m));
+  people(x, &s);
+  if (m->scheme[0]) dor_str_fmt(&s, "%s%s. ", m->scheme, m->repeats > 1 ? ", probabilities averaged over repeats" : "");
+  intervals(x, &s);
+  if (m->threshold[0]) dor_str_fmt(&s, "Decision: %s. ", m->threshold);
+  if (m->pool[0]) dor_str_fmt(&s, "Samples of a %s pooled as %s. ", m->per, m->pool);
+  if (m->n_seeds > 1) dor_str_fmt(&s, "%d seeds, probabilities averaged first. ", m->n_seeds);
+  tests(x, &s);
+  dor_status status = dor_str_status(&s);
+  if (!status) {
+    while (s.n && s.s[s.n - 1] == ' ') s.s[--s.n] = 0;
+    *out = dor_arena_str(x->a, s.s);
+    if (!*out) status = DOR_FAIL(NOMEM, "a caption");
+  }
+  dor_str_release(&s);
+  return status;
+}

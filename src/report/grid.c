@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One table of texts in three notations. */
+#include "report/output.h"
+
+#include "base/io.h"
+#include "report/text.h"
+
+dor_status dor_write_text(dor_arena *a, const char *folder, const char *name, dor_str *s)
+{
+  char *path = dor_path_join(a, folder, name);
+  dor_status status = path ? dor_str_status(s) : DOR_FAIL(NOMEM, "%s", name);
+  if (!status) status = dor_io_write(path, s->s ? s->s : "", s->n);
+  dor_str_release(s);
+  return status;
+}
+
+typedef void put_text(dor_str *s, const char *text);
+
+static void line(dor_str *s, const char *const *cell, int32_t n, const char *open, const char *between, const char *close, put_text *put)
+{
+  dor_str_add(s, open);
+  for (int32_t i = 0; i < n; i++) {
+    if (i) dor_str_add(s, between);
+    put(s, cell[i]);
+  }
+  dor_str_add(s, close);
+}
+
+void dor_grid_markdown(const dor_grid *g, const char *caption, dor_str *s)
+{
+  line(s, g->head, g->n_cols, "| ", " | ", " |\n|", dor_put_markdown);
+  for (int32_t i = 0; i < g->n_cols; i++) dor_str_add(s, i ? "---:|" : "---|");
+  dor_str_add(s, "\n");
+  for (int32_t r = 0; r < g->n_rows; r++) line(s, g->cell + r * g->n_cols, g->n_cols, "| ", " | ", " |\n", dor_put_markdown);
+  dor_str_add(s, "\n");
+  dor_put_markdown(s, caption);
+  dor_str_add(s, "\n");
+}
+
+void dor_grid_tex(const dor_grid *g, const char *label, const char *caption, dor_str *s)
+{
+  dor_str_add(s, "\\begin{table}\n\\centering\n\\caption{");
+  dor_put_tex(s, caption);
+  dor_str_fmt(s, "}\n\\label{tab:%s}\n\\begin{tabular}{l", label);
+  for (int32_t i = 1; i < g->n_cols; i++) dor_str_add(s, "r");
+  line(s, g->head, g->n_cols, "}\n\\toprule\n", " & ", " \\\\\n\\midrule\n", dor_put_tex);
+  for (int32_t r = 0; r < g->n_rows; r++) line(s, g->cell + r * g->n_cols, g->n_cols, "", " & ", " \\\\\n", dor_put_tex);
+  dor_str_add(s, "\\bottomrule\n\\end{tabular}\n\\end{table}\n");
+}
+
+void dor_grid_html(const dor_grid *g, const char *caption, dor_str *s)
+{
+  dor_str_add(s, "<table>\n<caption>");
+  dor_put_html(s, caption);
+  line(s, g->head, g->n_cols, "</caption>\n<thead><tr><th>", "</th><th>", "</th></tr></thead>\n<tbody>\n", dor_put_html);
+  for (int32_t r = 0; r < g->n_rows; r++) line(s, g->cell + r * g->n_cols, g->n_cols, "<tr><td>", "</td><td>", "</td></tr>\n", dor_put_html);
+  dor_str_add(s, "</tbody>\n</table>\n");
+}

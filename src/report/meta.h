@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a run folder says about itself, and its sums (private to report). */
+#ifndef DOR_REPORT_META_H
+#define DOR_REPORT_META_H
+
+#include "report/report.h"
+
+/* config.json, run.json, flow.csv, leakage.json and predictions.csv of a run folder. errors DATA naming file and key */
+DOR_MUST dor_status dor_report_read(dor_arena *a, const char *folder, dor_report_meta *m, dor_predictions *p);
+
+/* 12 hex digits over the predictions' bytes and the config's text. */
+DOR_MUST dor_status dor_result_code(dor_arena *a, const char *predictions, const char *config, const char **out);
+
+/* "threshold .5, fixed"; NULL when out of memory */
+const char *dor_threshold_text(dor_arena *a, double threshold);
+
+/* SHA256SUMS over all files but private/, cost.csv, log.txt, DONE and itself, as sha256sum -c reads it. */
+DOR_MUST dor_status dor_sums_write(dor_arena *a, const char *folder);
+
+#endif

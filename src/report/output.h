@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a report consists of: each function writes some files of the run folder
+ * from the analysis (private to report). */
+#ifndef DOR_REPORT_OUTPUT_H
+#define DOR_REPORT_OUTPUT_H
+
+#include "report/analysis.h"
+
+/* A table of texts, written as Markdown, LaTeX and HTML. */
+typedef struct dor_grid {
+  int32_t n_cols, n_rows;
+  const char **head;           /* [n_cols] */
+  const char **cell;           /* [n_rows, n_cols] */
+} dor_grid;
+
+void dor_grid_markdown(const dor_grid *g, const char *caption, dor_str *s);
+void dor_grid_tex(const dor_grid *g, const char *label, const char *caption, dor_str *s); /* booktabs */
+void dor_grid_html(const dor_grid *g, const char *caption, dor_str *s);
+
+DOR_MUST dor_status dor_grid_main(const dor_analysis *x, dor_grid *out);
+DOR_MUST dor_status dor_grid_folds(const dor_analysis *x, dor_grid *out);
+DOR_MUST dor_status dor_grid_contrasts(const dor_analysis *x, dor_grid *out);
+
+DOR_MUST dor_status dor_write_metrics(const dor_analysis *x, const char *folder);  /* metrics.csv, metrics.json, errors.csv */
+DOR_MUST dor_status dor_write_tables(const dor_analysis *x, const char *folder);   /* tables/ */
+DOR_MUST dor_status dor_write_figures(const dor_analysis *x, const char *folder);  /* plots/ */
+DOR_MUST dor_status dor_write_screen(const dor_analysis *x, dor_str *s);           /* the first screen */
+DOR_MUST dor_status dor_write_pages(const dor_analysis *x, const char *folder, const char *screen); /* report.md, report.html */
+
+/* Write text to folder/name and release it, whether or not it could be. */
+DOR_MUST dor_status dor_write_text(dor_arena *a, const char *folder, const char *name, dor_str *s);
+
+#endif

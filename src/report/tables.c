@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tables/: main, per_fold, comparison as CSV (numbers, full precision),
+ * Markdown and LaTeX (rounded, with caption); confusion as CSV. */
+#include <math.h>
+#include <string.h>
+
+#include "base/csv.h"
+#include "base/io.h"
+#include "report/output.h"
+#include "report/text.h"
+
+typedef struct column {
+  const char *metric, *head;
+  bool of_class;      /* of the positive class when there are two; macro otherwise */
+} column;
+
+static const column of_classes[] = {{"accuracy", "accuracy", false}, {"sensitivity", "sensitivity", true}, {"specificity", "specificity", true},
+                                    {"f1", "F1", true}, {"precision", "precision", true}, {"balanced_accuracy", "balanced accuracy", false},
+                                    {"mcc", "MCC", false}, {"auc", "AUC", true}};
+static const column of_values[] = {{"mae", "MAE", false}, {"rmse", "RMSE", false}};
+
+static int32_t columns(const dor_analysis *x, const column **out)
+{
+  *out = x->p->n_classes ? of_classes : of_values;
+  return x->p->n_classes ? (int32_t)(sizeof of_classes / sizeof *of_classes) : 2;
+}
+
+static const dor_result *value(const dor_analysis *x, int32_t arm, int32_t fold, int64_t seed, const column *c)
+{
+  return dor_result_find(x, arm, fold, seed, c->metric, c->of_class ? dor_positive(x) : -1);
+}
+
+static const char *role(const dor_analysis *x, int32_t arm)
+{
+  return arm == x->reference ? "reference" : arm == x->primary ? "primary" : x->arm[arm].arm->baseline ? "baseline" : "";
+}
+
+static const char *keep(const dor_analysis *x, dor_str *s)
+{
+  const char *text = s->failed ? NULL : dor_arena_str(x->a, s->s ? s->s : "");
+  dor_str_release(s);
+  return text;
+}
+
+static dor_status grid_new(const dor_analysis *x, int32_t rows, int32_t cols, dor_grid *g)
+{
+  *g = (dor_grid){.n_cols = cols};
+  g->head = dor_arena_alloc(x->a, (size_t)cols * sizeof *g->head);
+  g->cell = dor_arena_alloc(x->a, ((size_t)rows * (size_t)cols + 1) * sizeof *g->cell);
+  DOR_NEED(g->head && g->cell, NOMEM, "a table of %d x %d", rows, cols);
+  return DOR_OK;
+}
+
+static dor_status grid_check(const dor_grid *g)
+{
+  for (int32_t i = 0; i < g->n_rows * g->n_cols; i++) DOR_NEED(g->cell[i], NOMEM, "a table of %d x %d", g->n_rows, g->n_cols);
+  return DOR_OK;
+}
+
+/* mean (SD) of single seeds; "-" for one. */
+static const char *seeds(const dor_analysis *x, int32_t arm, const column *c)
+{
+  const dor_result *mean = value(x, arm, DOR_ALL, DOR_MEAN, c), *sd = value(x, arm, DOR_ALL, DOR_SD, c);
+  dor_str s = {0};
+  if (!mean || !sd || isnan(sd->value)) return "-";
+  int64_t n = x->arm[arm].scores.n;
+  bool share = dor_is_share(c->metric);
+  if (share) dor_put_percent(&s, mean->value, n);
+  else dor_put_index(&s, mean->value);
+  dor_str_add(&s, " (");
+  if (share) dor_put_percent(&s, sd->value, n);
+  else dor_put_index(&s, sd->value);
+  dor_str_add(&s, ")");
+  return keep(x, &s);
+}
+
+static const char *metric_text(const dor_analysis *x, const dor_result *r)
+{
+  dor_str s = {0};
+  dor_put_metric(&s, r);
+  return keep(x, &s);
+}
+
+static const char *p_text(const dor_analysis *x, double p)
+{
+  dor_str s = {0};
+  dor_put_p(&s, p);
+  return keep(x, &s);
+}
+
+static const char *class_name(const dor_analysis *x, int32_t c) { return c >= 0 ? x->p->class_name[c] : "-"; }
+
+dor_status dor_grid_main(const dor_analysis *x, dor_grid *g)
+{
+  const column *c;
+  int32_t n = columns(x, &c);
+  DOR_TRY(grid_new(x, x->n_arms, n + 4, g));
+  g->head[0] = "arm", g->head[1] = "", g->head[n + 2] = "p against always the commonest", g->head[n + 3] = "single seeds: first metric, mean (SD)";
+  for (int32_t i = 0; i < n; i++) g->head[i + 2] = c[i].head;
+  for (int32_t a = 0; a < x->n_arms; a++) {
+    const char **cell = g->cell + g->n_rows++ * g->n_cols;
+    cell[0] = x->arm[a].arm->title, cell[1] = role(x, a);
+    for (int32_t i = 0; i < n; i++) cell[i + 2] = metric_text(x, value(x, a, DOR_ALL, DOR_ALL, &c[i]));
+    cell[n + 2] = isnan(x->arm[a].nir_p) ? "-" : p_text(x, x->arm[a].nir_p), cell[n + 3] = seeds(x, a, &c[0]);
+  }
+  return grid_check(g);
+}
+
+static void main_csv(const dor_analysis *x, dor_str *s)
+{
+  const column *c;
+  int32_t n = columns(x, &c);
+  dor_str_add(s, "arm,title,role,n,n_seeds,commonest_class,p_no_information");
+  for (int32_t i = 0; i < n; i++)
+    dor_str_fmt(s, ",%s,%s_lo,%s_hi,%s_method,%s_seed_mean,%s_seed_sd", c[i].metric, c[i].metric, c[i].metric, c[i].metric, c[i].metric, c[i].metric);
+  dor_str_add(s, ",stamp\n");
+  for (int32_t a = 0; a < x->n_arms; a++) {
+    const dor_arm_result *r = &x->arm[a];
+    dor_csv_put(s, r->arm->name, false);
+    dor_csv_put(s, r->arm->title, false);
+    dor_csv_put(s, role(x, a), false);
+    dor_csv_put_int(s, r->scores.n, false);
+    dor_csv_put_int(s, r->n_seeds, false);
+    dor_csv_put(s, r->commonest >= 0 ? class_name(x, r->commonest) : "", false);
+    dor_csv_put_real(s, r->nir_p, false);
+    for (int32_t i = 0; i < n; i++) {
+      const dor_result *v = value(x, a, DOR_ALL, DOR_ALL, &c[i]), *mean = value(x, a, DOR_ALL, DOR_MEAN, &c[i]), *sd = value(x, a, DOR_ALL, DOR_SD, &c[i]);
+      dor_csv_put_real(s, v ? v->value : NAN, false);
+      dor_csv_put_real(s, v ? v->ci.lo : NAN, false);
+      dor_csv_put_real(s, v ? v->ci.hi : NAN, false);
+      dor_csv_put(s, v ? v->ci.method : "", false);
+      dor_csv_put_real(s, mean ? mean->value : NAN, false);
+      dor_csv_put_real(s, sd ? sd->value : NAN, false);
+    }
+    dor_csv_put(s, dor_stamp(x->m), true);
+  }
+}
+
+static const char *fold_name(const dor_analysis *x, int32_t fold)
+{
+  return fold == DOR_MEAN ? "mean" : fold == DOR_SD ? "SD" : dor_arena_fmt(x->a, "%d", fold);
+}
+
+/* Fold, mean and SD after one another; -4 ends. */
+static int32_t next_fold(const dor_analysis *x, int32_t fold)
+{
+  if (fold >= 0) return fold + 1 < x->n_folds ? fold + 1 : DOR_MEAN;
+  return fold == DOR_MEAN ? DOR_SD : -4;
+}
+
+dor_status dor_grid_folds(const dor_analysis *x, dor_grid *g)
+{
+  const column *c;
+  int32_t n = columns(x, &c);
+  DOR_TRY(grid_new(x, x->n_arms * (x->n_folds + 2), n + 3, g));
+  g->head[0] = "arm", g->head[1] = "fold", g->head[2] = "n";
+  for (int32_t i = 0; i < n; i++) g->head[i + 3] = c[i].head;
+  for (int32_t a = 0; a < x->n_arms; a++)
+    for (int32_t fold = 0; fold != -4; fold = next_fold(x, fold)) {
+      const dor_result *first = value(x, a, fold, DOR_ALL, &c[0]);
+      if (!first) continue;
+      const char **cell = g->cell + g->n_rows++ * g->n_cols;
+      cell[0] = x->arm[a].arm->title, cell[1] = fold_name(x, fold);
+      cell[2] = fold >= 0 ? dor_arena_fmt(x->a, "%lld", (long long)first->n) : "";
+      for (int32_t i = 0; i < n; i++) cell[i + 3] = metric_text(x, value(x, a, fold, DOR_ALL, &c[i]));
+    }
+  return grid_check(g);
+}
+
+static void folds_csv(const dor_analysis *x, dor_str *s)
+{
+  const column *c;
+  int32_t n = columns(x, &c);
+  dor_str_add(s, "arm,fold,n");
+  for (int32_t i = 0; i < n; i++) dor_str_fmt(s, ",%s", c[i].metric);
+  dor_str_add(s, ",stamp\n");
+  for (int32_t a = 0; a < x->n_arms; a++)
+    for (int32_t fold = 0; fold < x->n_folds; fold++) {
+      const dor_result *first = value(x, a, fold, DOR_ALL, &c[0]);
+      if (!first) continue;
+      dor_csv_put(s, x->arm[a].arm->name, false);
+      dor_csv_put_int(s, fold, false);
+      dor_csv_put_int(s, first->n, false);
+      for (int32_t i = 0; i < n; i++) dor_csv_put_real(s, value(x, a, fold, DOR_ALL, &c[i])->value, false);
+      dor_csv_put(s, dor_stamp(x->m), true);
+    }
+}
+
+static const char *difference_text(const dor_analysis *x, const dor_contrast *c)
+{
+  dor_str s = {0};
+  dor_put_difference(&s, c);
+  return keep(x, &s);
+}
+
+static const char *only_text(const dor_analysis *x, const dor_contrast *c)
+{
+  return c->only_arm < 0 ? "-" : dor_arena_fmt(x->a, "%lld / %lld", (long long)c->only_arm, (long long)c->only_reference);
+}
+
+dor_status dor_grid_contrasts(const dor_analysis *x, dor_grid *g)
+{
+  static const char *const head[] = {"arm", "metric", "n", "difference (interval)", "right only: it / reference", "test", "p", "mid-p", "p (Holm)", "verdict"};
+  DOR_TRY(grid_new(x, x->n_contrasts + x->n_arms, 10, g));
+  memcpy(g->head, head, sizeof head);
+  for (int32_t i = 0; i < x->n_contrasts; i++) {
+    const dor_contrast *c = &x->contrast[i];
+    const char *row[] = {x->arm[c->arm].arm->title, dor_metrics[dor_metric_find(c->metric)].title, dor_arena_fmt(x->a, "%lld", (long long)c->n), difference_text(x, c),
+                         only_text(x, c), c->test, p_text(x, c->p), isnan(c->p_mid) ? "-" : p_text(x, c->p_mid),
+                         c->primary ? "primary" : p_text(x, c->p_holm), dor_contrast_verdict(x, c)};
+    memcpy(g->cell + g->n_rows++ * 10, row, sizeof row);
+  }
+  for (int32_t a = 0; a < x->n_arms; a++) {
+    if (!x->reason[a]) continue;
+    const char *row[] = {x->arm[a].arm->title, "not compared", "-", "-", "-", "-", "-", "-", "-", x->reason[a]};
+    memcpy(g->cell + g->n_rows++ * 10, row, sizeof row);
+  }
+  return grid_check(g);
+}
+
+static void contrasts_csv(const dor_analysis *x, dor_str *s)
+{
+  dor_str_add(s, "reference,arm,metric,role,n,reference_value,value,difference,ci_lo,ci_hi,ci_method,only_arm,only_reference,test,p,p_mid,p_holm,verdict,stamp\n");
+  for (int32_t i = 0; i < x->n_contrasts; i++) {
+    const dor_contrast *c = &x->contrast[i];
+    const double real[] = {c->reference_value, c->value, c->difference, c->ci.lo, c->ci.hi};
+    dor_csv_put(s, x->arm[x->reference].arm->name, false);
+    dor_csv_put(s, x->arm[c->arm].arm->name, false);
+    dor_csv_put(s, c->metric, false);
+    dor_csv_put(s, c->primary ? "primary" : "other", false);
+    dor_csv_put_int(s, c->n, false);
+    for (int32_t j = 0; j < 5; j++) dor_csv_put_real(s, real[j], false);
+    dor_csv_put(s, c->ci.method, false);
+    dor_csv_put_real(s, c->only_arm < 0 ? NAN : (double)c->only_arm, false);
+    dor_csv_put_real(s, c->only_reference < 0 ? NAN : (double)c->only_reference, false);
+    dor_csv_put(s, c->test, false);
+    dor_csv_put_real(s, c->p, false);
+    dor_csv_put_real(s, c->p_mid, false);
+    dor_csv_put_real(s, c->p_holm, false);
+    dor_csv_put(s, dor_contrast_verdict(x, c), false);
+    dor_csv_put(s, dor_stamp(x->m), true);
+  }
+}
+
+static void confusion_csv(const dor_analysis *x, dor_str *s)
+{
+  int32_t k = x->p->n_classes;
+  dor_str_add(s, "arm,truth,decided,n,share_of_truth,stamp\n");
+  for (int32_t a = 0; a < x->n_arms; a++)
+    for (int32_t i = 0; i < k * k; i++) {
+      const int64_t *row = x->arm[a].confusion + i / k * k;
+      int64_t all = 0;
+      for (int32_t j = 0; j < k; j++) all += row[j];
+      dor_csv_put(s, x->arm[a].arm->name, false);
+      dor_csv_put(s, x->p->class_name[i / k], false);
+      dor_csv_put(s, x->p->class_name[i % k], false);
+      dor_csv_put_int(s, row[i % k], false);
+      dor_csv_put_real(s, all ? (double)row[i % k] / (double)all : NAN, false);
+      dor_csv_put(s, dor_stamp(x->m), true);
+    }
+}
+
+static dor_status write_grid(const dor_analysis *x, const char *folder, const char *name, const dor_grid *g, const char *caption)
+{
+  dor_str s = {0};
+  char *md = dor_arena_fmt(x->a, "%s.md", name), *tex = dor_arena_fmt(x->a, "%s.tex", name);
+  DOR_NEED(md && tex, NOMEM, "%s", name);
+  dor_grid_markdown(g, caption, &s);
+  DOR_TRY(dor_write_text(x->a, folder, md, &s));
+  dor_grid_tex(g, name, caption, &s);
+  return dor_write_text(x->a, folder, tex, &s);
+}
+
+typedef dor_status make_grid(const dor_analysis *x, dor_grid *g);
+typedef void make_csv(const dor_analysis *x, dor_str *s);
+
+static dor_status write_table(const dor_analysis *x, const char *folder, const char *name, const char *caption, make_grid *grid, make_csv *csv)
+{
+  dor_grid g;
+  dor_str s = {0};
+  char *file = dor_arena_fmt(x->a, "%s.csv", name);
+  DOR_NEED(file, NOMEM, "%s", name);
+  DOR_TRY(grid(x, &g));
+  DOR_TRY(write_grid(x, folder, name, &g, caption));
+  csv(x, &s);
+  return dor_write_text(x->a, folder, file, &s);
+}
+
+dor_status dor_write_tables(const dor_analysis *x, const char *folder)
+{
+  const char *caption, *tables = dor_path_join(x->a, folder, "tables");
+  dor_str s = {0};
+  DOR_NEED(tables, NOMEM, "%s", folder);
+  DOR_TRY(dor_io_mkdirs(tables));
+  DOR_TRY(dor_caption(x, &caption));
+  DOR_TRY(write_table(x, tables, "main", caption, dor_grid_main, main_csv));
+  char *folds = dor_arena_fmt(x->a, "By fold; the spread of folds is a description, no interval. %s", caption);
+  char *against = dor_arena_fmt(x->a, "Against %s. The exact test decides, not the interval. %s", x->arm[x->reference].arm->title, caption);
+  DOR_NEED(folds && against, NOMEM, "captions");
+  DOR_TRY(write_table(x, tables, "per_fold", folds, dor_grid_folds, folds_csv));
+  DOR_TRY(write_table(x, tables, "comparison", against, dor_grid_contrasts, contrasts_csv));
+  confusion_csv(x, &s);
+  return dor_write_text(x->a, tables, "confusion.csv", &s);
+}
