@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dorsum bench: times ops on this machine. What compares with PyTorch is
- * tools/bench.sh (make bench). */
+ * dorsum bench: times ops, or whole training steps, on this machine. What
+ * compares with PyTorch is tools/bench.sh (make bench): it asks this program for
+ * so many steps at a time (serve=true), in turn with Python's. */
 #include "cli/cli.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "backend/opbench.h"
+#include "train/bench.h"
 
 typedef struct bench_cfg {
   const char *op;
@@ -42,7 +48,7 @@ static void print_row(void *to, const dor_opbench_row *r)
   s->started = true;
 }
 
-static dor_status run(dor_cli *c)
+static dor_status bench_ops(dor_cli *c)
 {
   bench_cfg b;
   sink s = {.json = c->json};
@@ -55,14 +61,71 @@ static dor_status run(dor_cli *c)
   return DOR_OK;
 }
 
+/* A count on stdin, its seconds on stdout, until stdin ends. */
+static dor_status serve(dor_bench *b)
+{
+  char line[64];
+  dor_out("ready\n");
+  fflush(stdout);
+  while (fgets(line, sizeof line, stdin)) {
+    int64_t n = 0;
+    line[strcspn(line, "\n")] = 0;
+    DOR_TRY(dor_parse_int(line, &n));
+    dor_out("%.9g\n", dor_bench_run(b, n));
+    fflush(stdout);
+  }
+  return DOR_OK;
+}
+
+enum { SAMPLES = 21 };
+
+static int by_size(const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static dor_status measure(dor_cli *c, const char *kind, dor_bench *b, double seconds)
+{
+  double warm = dor_bench_run(b, 1), each[SAMPLES];
+  warm = dor_bench_run(b, 1);
+  int64_t n = (int64_t)(seconds / SAMPLES / (warm + 1e-9)) + 1;
+  for (int i = 0; i < SAMPLES; i++) each[i] = dor_bench_run(b, n) / (double)n;
+  qsort(each, SAMPLES, sizeof *each, by_size);
+  if (c->json)
+    dor_out("{\"kind\": \"%s\", \"time_s\": %.9g, \"least_s\": %.9g, \"tensors_bytes\": %zu}\n", kind, each[SAMPLES / 2], each[0], dor_bench_bytes(b));
+  else
+    dor_out("%s: %.4g ms (median of %d; least %.4g), %.1f MB of tensors\n", kind, each[SAMPLES / 2] * 1e3, SAMPLES, each[0] * 1e3, (double)dor_bench_bytes(b) * 1e-6);
+  return DOR_OK;
+}
+
+static dor_status bench_training(dor_cli *c, const char *kind)
+{
+  dor_bench_cfg cfg;
+  dor_bench *b = NULL;
+  DOR_TRY(dor_cli_assigned(c, dor_bench_keys, &cfg));
+  DOR_TRY(dor_bench_open(&b, kind, &cfg));
+  dor_status s = cfg.serve ? serve(b) : measure(c, kind, b, cfg.seconds);
+  dor_bench_close(b);
+  return s;
+}
+
+static dor_status run(dor_cli *c)
+{
+  bool ops = c->n_arg == 0 || !strcmp(c->arg[0], "ops");
+  return ops ? bench_ops(c) : bench_training(c, c->arg[0]);
+}
+
 const dor_command dor_command_bench = {
     .name = "bench",
-    .summary = "time ops on this machine",
-    .usage = "[key=value ...]",
+    .summary = "time ops and training steps on this machine",
+    .usage = "[ops|step|conv|mlp] [key=value ...]",
     .options = "Jq",
-    .examples = "  dorsum bench\n  dorsum bench op=conv2d threads=2 seconds=1\n  dorsum bench op=relu plain=true --json\n",
+    .examples = "  dorsum bench\n  dorsum bench step size=128 batch=32 threads=2\n  dorsum bench conv channels=64 size=64 batch=8 threads=2\n  dorsum bench mlp threads=2\n  dorsum bench op=conv2d threads=2 seconds=1\n  dorsum bench op=relu plain=true --json\n",
     .text = "One line a case: time of one call, GFLOP/s and GB/s by the op's own account.\n"
-            "Keys: op, all, plain, threads, seconds. make bench compares training steps with PyTorch.\n",
+            "Keys: op, all, plain, threads, seconds.\n"
+            "step: a training step of the silhouette CNN; conv: a 3x3 convolution and its gradients; mlp: a 5-fold training.\n"
+            "Keys: size, batch, channels, threads, conv, rows, features, folds, epochs, seconds, serve. make bench compares with PyTorch.\n",
     .least = 0,
-    .most = 0,
+    .most = 1,
     .run = run};

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The programs and memory of the timed pieces, and the loops over them. The
+ * k-fold training shuffles, gathers, steps and updates as a run does, each
+ * thread on folds of its own. */
+#include "train/bench.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "nn/nn.h"
+#include "optim/optim.h"
+
+const dor_key dor_bench_keys[] = {
+#define KEYS_OF dor_bench_cfg
+#include "base/keys_rows.h"
+#include "train/bench.def"
+#include "base/keys_end.h"
+    {0}};
+
+typedef struct copy { /* one model being trained */
+  dor_blocks blocks;
+  dor_instance *accumulate, *update;
+  float *x, *label, *weight;
+  int32_t *order; /* of the fold's training rows */
+  dor_step step;
+} copy;
+
+struct dor_bench {
+  dor_bench_cfg cfg;
+  dor_params params;
+  size_t moment_bytes;
+  dor_program *accumulate, *update; /* conv has no update */
+  int32_t n_copies;
+  copy *copies;
+  float *table, *label; /* mlp: [rows,features], [rows] */
+  void (*once)(dor_bench *b);
+  dor_arena arena;
+};
+
+/* --- programs ------------------------------------------------------------- */
+
+static dor_type vector(int64_t n) { return (dor_type){DOR_SHAPE((int32_t)n), DOR_F32}; }
+
+static dor_status model_body(dor_bench *b, dor_graph *g, const char *name, dor_val x, dor_val *y)
+{
+  const dor_model *m = dor_model_find(name);
+  DOR_NEED(m, NOTFOUND, "no model '%s'", name);
+  void *cfg = dor_arena_alloc(&b->arena, m->cfg_size);
+  DOR_NEED(cfg, NOMEM, "bench: out of memory");
+  DOR_TRY(dor_schema_defaults(m->keys, cfg, &b->arena));
+  *y = dor_layer_linear(g, "out", m->body(g, cfg, x), 2);
+  return g->status;
+}
+
+static dor_status add_loss(dor_bench *b, dor_graph *g, dor_val y)
+{
+  dor_val label = dor_graph_input(g, "label", vector(b->cfg.batch)), weight = dor_graph_input(g, "weight", vector(b->cfg.batch));
+  dor_val one = dor_graph_input(g, "one", vector(1)), loss = dor_softmax_ce(g, y, label, weight, DOR_NONE, 0);
+  dor_graph_keep(g, loss, "loss");
+  return dor_graph_grad_params(g, &dor_op_add, &dor_op_add_into, loss, one, false);
+}
+
+static dor_status training_graph(dor_bench *b, dor_graph *g, const char *model, dor_shape shape)
+{
+  dor_val y = DOR_NONE;
+  DOR_TRY(model_body(b, g, model, dor_graph_input(g, "x", (dor_type){shape, DOR_F32}), &y));
+  return add_loss(b, g, y);
+}
+
+/* dy stands for what a loss would send. */
+static dor_status conv_graph(dor_bench *b, dor_graph *g)
+{
+  int32_t n = (int32_t)b->cfg.batch, s = (int32_t)b->cfg.size, c = (int32_t)b->cfg.channels;
+  dor_type map = {DOR_SHAPE(n, s, s, c), DOR_F32};
+  dor_val x = dor_graph_input(g, "x", map), dy = dor_graph_input(g, "dy", map), w = dor_graph_input(g, "w", (dor_type){DOR_SHAPE(3, 3, c, c), DOR_F32});
+  dor_conv2d_attr a = {{3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, {s, s}};
+  dor_graph_keep(g, dor_conv2d(g, x, w, 1, 1, 1, 1), "y");
+  dor_graph_keep(g, dor_conv2d_dx(g, dy, w, &a), "dx");
+  dor_graph_keep(g, dor_conv2d_dw(g, x, dy, &a), "dw");
+  return g->status;
+}
+
+static dor_status compile(dor_bench *b, dor_graph *g, dor_status made, int32_t threads, dor_program **out)
+{
+  static const char *const conv[] = {"auto", "direct", "winograd"};
+  if (made) {
+    dor_graph_release(g);
+    return made;
+  }
+  return dor_program_build(out, g, &dor_backend_cpu, &(dor_program_options){.threads = threads, .conv = conv[b->cfg.conv]});
+}
+
+static dor_status build_update(dor_bench *b, int32_t threads)
+{
+  dor_optim_cfg adam = {.rule = DOR_RULE_ADAM, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+  dor_graph g;
+  dor_graph_init(&g, &b->params, true);
+  dor_status s = dor_optim_build(&g, &adam);
+  b->moment_bytes = dor_optim_moment_bytes(&b->params, &adam);
+  return compile(b, &g, s, threads, &b->update);
+}
+
+/* --- memory ---------------------------------------------------------------- */
+
+static size_t block_bytes(const dor_bench *b, dor_kind k)
+{
+  size_t n = k == DOR_STATE ? b->params.state_bytes : k == DOR_MOMENT ? b->moment_bytes : b->params.param_bytes;
+  return n ? n : sizeof(float);
+}
+
+static const dor_kind kinds[] = {DOR_PARAM, DOR_GRAD, DOR_STATE, DOR_MOMENT};
+
+static void fill_noise(float *x, size_t n, uint64_t where)
+{
+  dor_rng r = dor_rng_stream(1, 1, where);
+  for (size_t i = 0; i < n; i++) x[i] = dor_rng_unit(dor_rng_u32(&r)) - 0.5f;
+}
+
+/* Whatever inputs the program has; labels are 0 and 1 in turn. */
+static void fill_inputs(const dor_bench *b, copy *c)
+{
+  const dor_graph *g = dor_program_graph(b->accumulate);
+  for (dor_val v = 0; v < g->nvalue; v++)
+    if (g->value[v].kind == DOR_INPUT) fill_noise(dor_instance_data(c->accumulate, v), (size_t)dor_shape_size(g->value[v].type.shape), (uint64_t)v);
+  c->x = dor_instance_named(c->accumulate, "x");
+  c->label = dor_instance_named(c->accumulate, "label");
+  c->weight = dor_instance_named(c->accumulate, "weight");
+  if (!c->label) return;
+  for (int64_t i = 0; i < b->cfg.batch; i++) c->label[i] = (float)(i % 2), c->weight[i] = 1;
+  *(float *)dor_instance_named(c->accumulate, "one") = 1;
+}
+
+static void begin(const dor_bench *b, copy *c, uint64_t seed)
+{
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) memset(c->blocks.at[kinds[k]], 0, block_bytes(b, kinds[k]));
+  dor_params_init(&b->params, seed, c->blocks.at[DOR_PARAM], c->blocks.at[DOR_STATE]);
+  c->step = (dor_step){.seed = seed, .lr = 1e-3f, .grad_scale = 1};
+}
+
+static dor_status make_copy(dor_bench *b, copy *c)
+{
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+    c->blocks.at[kinds[k]] = dor_block_alloc(block_bytes(b, kinds[k]));
+    DOR_NEED(c->blocks.at[kinds[k]], NOMEM, "bench: out of memory");
+  }
+  DOR_TRY(dor_instance_new(&c->accumulate, b->accumulate, &c->blocks));
+  if (b->update) DOR_TRY(dor_instance_new(&c->update, b->update, &c->blocks));
+  fill_inputs(b, c);
+  begin(b, c, 1);
+  c->order = dor_arena_alloc(&b->arena, (size_t)b->cfg.rows * sizeof *c->order);
+  DOR_NEED(c->order, NOMEM, "bench: out of memory");
+  return DOR_OK;
+}
+
+static dor_status make_copies(dor_bench *b, int32_t n)
+{
+  b->copies = dor_arena_alloc(&b->arena, (size_t)n * sizeof *b->copies);
+  DOR_NEED(b->copies, NOMEM, "bench: out of memory");
+  b->n_copies = n;
+  for (int32_t i = 0; i < n; i++) DOR_TRY(make_copy(b, &b->copies[i]));
+  return DOR_OK;
+}
+
+/* --- what is timed ----------------------------------------------------------- */
+
+static void train_step(copy *c)
+{
+  dor_instance_run(c->accumulate, &c->step);
+  if (c->update) dor_instance_run(c->update, &c->step);
+  c->step.step++;
+}
+
+static void step_once(dor_bench *b) { train_step(&b->copies[0]); }
+
+static void gather(const dor_bench *b, copy *c, int32_t from, int32_t n)
+{
+  size_t p = (size_t)b->cfg.features;
+  for (int32_t i = 0; i < (int32_t)b->cfg.batch; i++) {
+    int32_t row = i < n ? c->order[from + i] : 0;
+    memcpy(c->x + (size_t)i * p, b->table + (size_t)row * p, p * sizeof *c->x);
+    c->label[i] = b->label[row];
+    c->weight[i] = i < n ? 1 : 0;
+  }
+}
+
+static void train_fold(const dor_bench *b, int32_t fold)
+{
+  copy *c = &b->copies[fold];
+  int32_t n = 0, batch = (int32_t)b->cfg.batch;
+  for (int32_t i = 0; i < b->cfg.rows; i++)
+    if (i % b->cfg.folds != fold) c->order[n++] = i;
+  begin(b, c, (uint64_t)fold + 1);
+  for (int64_t epoch = 0; epoch < b->cfg.epochs; epoch++) {
+    dor_rng r = dor_rng_stream((uint64_t)fold, 2, (uint64_t)epoch);
+    dor_rng_shuffle(&r, c->order, n);
+    for (int32_t from = 0; from < n; from += batch) {
+      gather(b, c, from, n - from < batch ? n - from : batch);
+      train_step(c);
+    }
+  }
+}
+
+typedef struct worker {
+  const dor_bench *b;
+  int32_t rank;
+} worker;
+
+static void *train_folds(void *of)
+{
+  const worker *w = of;
+  for (int32_t fold = w->rank; fold < w->b->cfg.folds; fold += (int32_t)w->b->cfg.threads) train_fold(w->b, fold);
+  return NULL;
+}
+
+/* A thread that cannot be had is no error: its folds are trained here. */
+static void mlp_once(dor_bench *b)
+{
+  enum { MOST = 1024 };
+  pthread_t thread[MOST];
+  worker w[MOST];
+  bool started[MOST] = {false};
+  for (int32_t i = 1; i < b->cfg.threads; i++) {
+    w[i] = (worker){b, i};
+    started[i] = !pthread_create(&thread[i], NULL, train_folds, &w[i]);
+    if (!started[i]) train_folds(&w[i]);
+  }
+  train_folds(&(worker){b, 0});
+  for (int32_t i = 1; i < b->cfg.threads; i++)
+    if (started[i]) pthread_join(thread[i], NULL);
+}
+
+/* --- opening ------------------------------------------------------------------ */
+
+static dor_status open_step(dor_bench *b)
+{
+  int32_t s = (int32_t)b->cfg.size, threads = (int32_t)b->cfg.threads;
+  dor_graph g;
+  dor_graph_init(&g, &b->params, true);
+  dor_status made = training_graph(b, &g, "silhouette_cnn", DOR_SHAPE((int32_t)b->cfg.batch, s, s, 1));
+  DOR_TRY(compile(b, &g, made, threads, &b->accumulate));
+  DOR_TRY(build_update(b, threads));
+  b->once = step_once;
+  return make_copies(b, 1);
+}
+
+static dor_status open_conv(dor_bench *b)
+{
+  dor_graph g;
+  dor_graph_init(&g, &b->params, true);
+  DOR_TRY(compile(b, &g, conv_graph(b, &g), (int32_t)b->cfg.threads, &b->accumulate));
+  b->once = step_once;
+  return make_copies(b, 1);
+}
+
+static dor_status open_mlp(dor_bench *b)
+{
+  size_t n = (size_t)b->cfg.rows * (size_t)b->cfg.features;
+  b->table = dor_arena_alloc(&b->arena, n * sizeof *b->table);
+  b->label = dor_arena_alloc(&b->arena, (size_t)b->cfg.rows * sizeof *b->label);
+  DOR_NEED(b->table && b->label, NOMEM, "bench: out of memory");
+  fill_noise(b->table, n, 3);
+  for (int64_t i = 0; i < b->cfg.rows; i++) b->label[i] = b->table[i * b->cfg.features] > 0 ? 1 : 0;
+  dor_graph g;
+  dor_graph_init(&g, &b->params, true);
+  dor_status made = training_graph(b, &g, "mlp", DOR_SHAPE((int32_t)b->cfg.batch, (int32_t)b->cfg.features));
+  DOR_TRY(compile(b, &g, made, 1, &b->accumulate));
+  DOR_TRY(build_update(b, 1));
+  b->once = mlp_once;
+  return make_copies(b, (int32_t)b->cfg.folds);
+}
+
+static dor_status open_kind(dor_bench *b, const char *kind)
+{
+  if (!strcmp(kind, "step")) return open_step(b);
+  if (!strcmp(kind, "conv")) return open_conv(b);
+  if (!strcmp(kind, "mlp")) return open_mlp(b);
+  return DOR_FAIL(USAGE, "bench: no '%s'; there are step, conv, mlp and ops", kind);
+}
+
+dor_status dor_bench_open(dor_bench **out, const char *kind, const dor_bench_cfg *c)
+{
+  dor_bench *b = *out = dor_calloc(1, sizeof *b);
+  DOR_NEED(b, NOMEM, "bench: out of memory");
+  b->cfg = *c;
+  dor_status s = open_kind(b, kind);
+  if (!s) return DOR_OK;
+  dor_bench_close(b);
+  *out = NULL;
+  return s;
+}
+
+double dor_bench_run(dor_bench *b, int64_t n)
+{
+  double from = dor_clock_s();
+  for (int64_t i = 0; i < n; i++) b->once(b);
+  return dor_clock_s() - from;
+}
+
+size_t dor_bench_bytes(const dor_bench *b)
+{
+  size_t n = dor_program_pool_bytes(b->accumulate) + (b->update ? dor_program_pool_bytes(b->update) : 0);
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) n += block_bytes(b, kinds[k]);
+  return n * (size_t)b->n_copies;
+}
+
+void dor_bench_close(dor_bench *b)
+{
+  if (!b) return;
+  for (int32_t i = 0; i < b->n_copies; i++) {
+    copy *c = &b->copies[i];
+    dor_instance_free(c->accumulate);
+    dor_instance_free(c->update);
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+      if (c->blocks.at[kinds[k]]) dor_block_free(c->blocks.at[kinds[k]], block_bytes(b, kinds[k]));
+  }
+  dor_program_release(b->accumulate);
+  dor_program_release(b->update);
+  dor_params_release(&b->params);
+  dor_arena_release(&b->arena);
+  dor_free(b);
+}
