@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One cell from its first step, or from resume.ckpt, to its folder: training,
+ * weights, out-of-fold predictions pooled by unit, and cell.json at the end,
+ * which alone says that the cell is done. */
+#include "train/cell.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/csv.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/version.h"
+#include "train/resume.h"
+#include "weights/weights.h"
+
+typedef struct job { /* a cell while it runs */
+  const dor_study *study;
+  const dor_study_arm *sa;
+  dor_cell *cell;
+  const char *folder;        /* of the cell */
+  dor_arena arena;
+  dor_replica *replica;
+  dor_role *role;
+  dor_cell_data *data;       /* [branches] */
+  dor_position *at;          /* [branches] */
+  dor_resume resume;
+  dor_str csv, log, clips;
+  double saved_s, logged_s, epoch_s;
+  double *prob;              /* [units, n_out] pooled, summed over branches */
+  int32_t *n_clips;          /* [units] */
+  int32_t n_tensors;
+  dor_tensor *last, *best;
+  bool prefetch;
+  const dor_cell_watch *watch;
+} job;
+
+static const char *file_of(job *j, const char *name) { return dor_path_join(&j->arena, j->folder, name); }
+
+/* ---- while it trains ---- */
+
+static void flush_log(job *j)
+{
+  const char *path = file_of(j, "log.txt");
+  if (path && j->log.n && dor_io_append(path, j->log.s, j->log.n)) dor_warn("log.txt: %s", dor_errmsg()); /* a full disk does not stop training */
+  dor_str_clear(&j->log);
+  j->logged_s = dor_clock_s();
+}
+
+static dor_status save(job *j, const dor_loop *l)
+{
+  j->at[j->resume.branch] = l->at;
+  j->saved_s = dor_clock_s();
+  flush_log(j);
+  return dor_resume_save(&j->resume);
+}
+
+/* A stop request saves and leaves; a full disk at a periodic save is only a warning: the old checkpoint stands. */
+static dor_status after_step(void *to, dor_loop *l)
+{
+  job *j = to;
+  if (j->watch->stop(j->watch->to)) {
+    DOR_TRY(save(j, l));
+    return DOR_FAIL(STOPPED, "stopped on request; run again to go on");
+  }
+  if (dor_clock_s() - j->saved_s < j->sa->arm->train.checkpoint_s) return DOR_OK;
+  dor_status s = save(j, l);
+  if (s == DOR_E_IO) return dor_warn("checkpoint not written: %s", dor_errmsg()), DOR_OK;
+  return s;
+}
+
+static void after_epoch(void *to, const dor_loop *l, double loss, double inner)
+{
+  job *j = to;
+  const dor_cell *c = j->cell;
+  char line[256], val[48] = "", branch[80] = "";
+  double now = dor_clock_s();
+  if (!isnan(inner)) snprintf(val, sizeof val, " val %.4f%s", inner, l->at.since_best ? "" : " *");
+  if (*l->branch->name) snprintf(branch, sizeof branch, " %.64s", l->branch->name);
+  snprintf(line, sizeof line, "%.64s%s seed %lld repeat %d fold %d epoch %lld/%lld loss %.4f%s", j->sa->arm->name, branch, (long long)c->seed,
+           c->repeat + 1, c->fold + 1, (long long)l->at.epoch, (long long)j->sa->arm->train.epochs, loss, val);
+  dor_str_fmt(&j->log, "%s %.3f s\n", line, now - j->epoch_s);
+  if (now - j->logged_s > 1) flush_log(j);
+  j->epoch_s = now;
+  j->watch->epoch(j->watch->to, c, line);
+}
+
+/* ---- one branch ---- */
+
+/* Branches trained one by one differ in their weights and order too. */
+static uint64_t branch_seed(const job *j, int32_t k)
+{
+  uint64_t seed = dor_loop_seed(j->cell->seed, j->cell->repeat, j->cell->fold);
+  const char *name = j->sa->branch[k].name;
+  return *name ? dor_rng_key(seed, dor_hash_name(name)) : seed;
+}
+
+static dor_schedule_cfg schedule_of(const dor_train_cfg *t, int64_t batches)
+{
+  return (dor_schedule_cfg){.rule = (dor_schedule_rule)t->schedule, .lr = t->lr, .gamma = t->gamma, .floor = t->floor, .n_at = t->at.n, .at = t->at.v,
+                            .every = t->every, .warmup_epochs = t->warmup, .epochs = t->epochs, .steps_per_epoch = batches};
+}
+
+static bool any_image(const dor_branch *b)
+{
+  bool image = false;
+  for (int32_t j = 0; j < b->n_slots; j++) image = image || b->slot[j].source[0]->image;
+  return image;
+}
+
+static dor_status new_loader(const job *j, const dor_branch *b, const dor_cell_data *d, const dor_cell_part *part, bool train, dor_loader **out)
+{
+  const dor_arm *arm = j->sa->arm;
+  dor_loader_cfg c = {.slot = d->slot, .n_slots = b->n_slots, .sample = part->sample, .n = part->n, .train = train,
+                      .batch = train ? b->net.batch : b->net.eval_batch, .drop_last = train && arm->train.last == DOR_LAST_DROP,
+                      .seed = branch_seed(j, (int32_t)(b - j->sa->branch)), .augment = train ? &arm->augment : NULL};
+  return dor_loader_new(out, &c, train && j->prefetch && any_image(b));
+}
+
+static dor_status train_with(job *j, int32_t k, bool resumed, dor_loader *train, dor_loader *inner)
+{
+  dor_loop l = {.arm = j->sa, .branch = &j->sa->branch[k], .replica = &j->replica[k], .train = train, .inner = inner,
+                .seed = branch_seed(j, k), .csv = &j->csv, .on_step = after_step, .on_epoch = after_epoch, .to = j};
+  l.schedule = schedule_of(&j->sa->arm->train, dor_loader_batches(train));
+  if (resumed) l.at = j->at[k];
+  else dor_loop_begin(&l);
+  DOR_TRY(dor_loop_run(&l));
+  j->at[k] = l.at;
+  return DOR_OK;
+}
+
+static dor_status train_branch(job *j, int32_t k, bool resumed)
+{
+  const dor_branch *b = &j->sa->branch[k];
+  const dor_cell_data *d = &j->data[k];
+  dor_loader *train = NULL, *inner = NULL;
+  j->resume.branch = k;
+  dor_status s = new_loader(j, b, d, &d->train, true, &train);
+  if (!s && d->inner.n) s = new_loader(j, b, d, &d->inner, false, &inner);
+  if (!s) s = train_with(j, k, resumed, train, inner);
+  dor_loader_free(train);
+  dor_loader_free(inner);
+  return s;
+}
+
+/* ---- predictions ---- */
+
+static bool pools_logits(const job *j, const dor_branch *b)
+{
+  int pool = j->sa->arm->score.pool;
+  bool silhouettes = false;
+  for (int32_t k = 0; k < b->n_inputs; k++) silhouettes = silhouettes || !strcmp(b->input[k]->source.from, "silhouettes");
+  return pool == DOR_POOL_MEAN_LOGIT || (pool == DOR_POOL_AUTO && silhouettes);
+}
+
+static void softmax(int32_t n, double *x)
+{
+  double top = x[0], sum = 0;
+  for (int32_t c = 1; c < n; c++) top = fmax(top, x[c]);
+  for (int32_t c = 0; c < n; c++) sum += x[c] = exp(x[c] - top);
+  for (int32_t c = 0; c < n; c++) x[c] /= sum;
+}
+
+static void write_clip(job *j, const dor_branch *b, const dor_sample *s, const double *p)
+{
+  const dor_roster *r = j->sa->roster;
+  int32_t n = b->net.n_out;
+  dor_csv_put(&j->clips, r->units.id[s->unit], false);
+  dor_csv_put(&j->clips, b->input[s->source]->name, false);
+  dor_csv_put_int(&j->clips, s->row[0] + 1, false);
+  for (int32_t c = 0; c < n; c++) dor_csv_put_real(&j->clips, p[c], c == n - 1);
+}
+
+/* Samples of a unit stand together; its pooled probabilities (or values) are added to the cell's sum over branches. */
+static void pool_units(job *j, const dor_branch *b, const dor_cell_part *test, const float *logits)
+{
+  const int32_t n = b->net.n_out;
+  const bool by_logit = pools_logits(j, b);
+  double p[64], mean[64];
+  for (int32_t i = 0; i < test->n;) {
+    int32_t unit = test->sample[i].unit, count = 0;
+    memset(mean, 0, sizeof mean);
+    for (; i < test->n && test->sample[i].unit == unit; i++, count++) {
+      for (int32_t c = 0; c < n; c++) p[c] = (double)logits[(size_t)i * (size_t)n + (size_t)c];
+      for (int32_t c = 0; c < n && by_logit; c++) mean[c] += p[c];
+      if (n > 1) softmax(n, p);
+      for (int32_t c = 0; c < n && !by_logit; c++) mean[c] += p[c];
+      write_clip(j, b, &test->sample[i], p);
+    }
+    for (int32_t c = 0; c < n; c++) mean[c] /= count;
+    if (by_logit && n > 1) softmax(n, mean);
+    for (int32_t c = 0; c < n; c++) j->prob[(size_t)unit * (size_t)n + (size_t)c] += mean[c] / j->sa->n_branches;
+    j->n_clips[unit] += count;
+  }
+}
+
+static dor_status predict_branch(job *j, int32_t k)
+{
+  const dor_branch *b = &j->sa->branch[k];
+  const dor_cell_part *test = &j->data[k].test;
+  dor_loader *loader = NULL;
+  float *logits = dor_calloc((size_t)test->n * (size_t)b->net.n_out, sizeof *logits);
+  dor_status s = logits ? new_loader(j, b, &j->data[k], test, false, &loader) : DOR_FAIL(NOMEM, "no memory for %d predictions", test->n);
+  if (!s) s = dor_loop_logits(&j->replica[k], loader, logits);
+  for (size_t i = 0; i < (size_t)test->n * (size_t)b->net.n_out && !s; i++)
+    if (!isfinite(logits[i])) s = DOR_FAIL(NUMERIC, "arm '%s': a prediction is not finite", j->sa->arm->name);
+  if (!s) pool_units(j, b, test, logits);
+  dor_loader_free(loader);
+  dor_free(logits);
+  return s;
+}
+
+/* The last weights are collected, then the best are put in their place for prediction. */
+static dor_status finish_branch(job *j, int32_t k)
+{
+  const dor_branch *b = &j->sa->branch[k];
+  const dor_params *p = &b->net.params;
+  const char *prefix = *b->name ? dor_arena_fmt(&j->arena, "%s.", b->name) : "";
+  dor_replica *r = &j->replica[k];
+  DOR_NEED(prefix, NOMEM, "no memory for weights");
+  DOR_TRY(dor_weights_collect(&j->arena, p, prefix, r->param, r->blocks.at[DOR_STATE], j->last + j->n_tensors));
+  dor_replica_take_best(r);
+  DOR_TRY(dor_weights_collect(&j->arena, p, prefix, r->param, r->blocks.at[DOR_STATE], j->best + j->n_tensors));
+  j->n_tensors += p->n;
+  j->cell->parameters += dor_params_count(p, false);
+  return predict_branch(j, k);
+}
+
+/* ---- the folder ---- */
+
+static const char *stamps(const job *j, char out[64])
+{
+  const dor_study *s = j->study;
+  snprintf(out, 64, "%s%s%s", s->data->synthetic ? "SYNTHETIC " : "", j->sa->roster->clips ? "LEAKS " : "", s->experiment->top.quick ? "QUICK " : "");
+  size_t n = strlen(out);
+  if (n) out[n - 1] = 0;
+  return out;
+}
+
+/* What the weights were trained on, without ids or paths. */
+static int32_t weight_record(const job *j, dor_meta m[12], char text[4][64])
+{
+  const dor_study *s = j->study;
+  int32_t n = 0, people = 0;
+  for (int32_t u = 0; u < j->sa->roster->n; u++) people += j->role[u] == DOR_ROLE_TRAIN;
+  snprintf(text[1], 64, "%d", people);
+  snprintf(text[2], 64, "%lld", (long long)j->cell->seed);
+  m[n++] = (dor_meta){"format", "dorsum"};
+  m[n++] = (dor_meta){"version", DOR_VERSION};
+  m[n++] = (dor_meta){"experiment", s->experiment->top.experiment};
+  m[n++] = (dor_meta){"arm", j->sa->arm->name};
+  m[n++] = (dor_meta){"cell", j->cell->hash};
+  m[n++] = (dor_meta){"data_sha256", s->data->sha256};
+  m[n++] = (dor_meta){"data_license", s->data->license ? s->data->license : ""};
+  m[n++] = (dor_meta){"trained_on", text[1]};
+  m[n++] = (dor_meta){"unit", dor_study_unit_word(j->sa->roster)};
+  m[n++] = (dor_meta){"seed", text[2]};
+  if (*stamps(j, text[0])) m[n++] = (dor_meta){"stamp", text[0]};
+  return n;
+}
+
+static dor_status write_text(job *j, const char *name, const dor_str *s)
+{
+  const char *path = file_of(j, name);
+  DOR_NEED(path, NOMEM, "no memory for a path");
+  DOR_TRY(dor_str_status(s));
+  return dor_io_write(path, s->s ? s->s : "", s->n);
+}
+
+/* subject_id, p_CLASS..., n_clips: the tested units in order. Decisions and names of arms are added when cells are gathered. */
+static dor_status write_predictions(job *j)
+{
+  const dor_roster *r = j->sa->roster;
+  int32_t n = r->n_classes ? r->n_classes : 1;
+  dor_str s = {0};
+  dor_csv_put(&s, "subject_id", false);
+  for (int32_t c = 0; c < n; c++) {
+    const char *name = r->n_classes ? dor_arena_fmt(&j->arena, "p_%s", r->class_name[c]) : "y_pred";
+    dor_csv_put(&s, name ? name : "", false);
+  }
+  dor_csv_put(&s, "n_clips", true);
+  for (int32_t u = 0; u < r->n; u++) {
+    if (j->role[u] != DOR_ROLE_TEST) continue;
+    dor_csv_put(&s, r->units.id[u], false);
+    for (int32_t c = 0; c < n; c++) dor_csv_put_real(&s, j->prob[(size_t)u * (size_t)n + (size_t)c], false);
+    dor_csv_put_int(&s, j->n_clips[u], true);
+  }
+  dor_status status = write_text(j, "predictions.csv", &s);
+  dor_str_release(&s);
+  return status;
+}
+
+static dor_status write_cell(job *j)
+{
+  const dor_cell *c = j->cell;
+  int32_t count[4] = {0};
+  dor_str s = {0};
+  for (int32_t u = 0; u < j->sa->roster->n; u++) count[j->role[u]]++;
+  dor_str_fmt(&s, "{\"schema\": 1,\n \"hash\": \"%s\",\n \"code_version\": %s,\n \"config\": \"%s\",\n \"data\": \"%s\",\n \"split\": \"%s\",\n", c->hash,
+              DOR_NUMERICS, c->config_hash, j->study->data->sha256, c->split_hash);
+  dor_str_fmt(&s, " \"n_train\": %d, \"n_inner\": %d, \"n_test\": %d, \"parameters\": %lld,\n \"best_epoch\": [", count[DOR_ROLE_TRAIN],
+              count[DOR_ROLE_INNER], count[DOR_ROLE_TEST], (long long)c->parameters);
+  for (int32_t k = 0; k < j->sa->n_branches; k++) dor_str_fmt(&s, "%s%lld", k ? ", " : "", (long long)j->at[k].best_epoch);
+  dor_str_add(&s, "]}\n");
+  dor_status status = write_text(j, "cell.json", &s);
+  dor_str_release(&s);
+  return status;
+}
+
+static bool several_samples(const job *j)
+{
+  bool several = false;
+  for (int32_t u = 0; u < j->sa->roster->n; u++) several = several || j->n_clips[u] > j->sa->n_branches;
+  return several;
+}
+
+static dor_status write_folder(job *j)
+{
+  dor_meta meta[12];
+  char text[4][64];
+  int32_t n = weight_record(j, meta, text);
+  DOR_TRY(write_text(j, "train.csv", &j->csv));
+  DOR_TRY(dor_tensors_write(file_of(j, "last.safetensors"), j->n_tensors, j->last, n, meta));
+  DOR_TRY(dor_tensors_write(file_of(j, "best.safetensors"), j->n_tensors, j->best, n, meta));
+  DOR_TRY(write_predictions(j));
+  if (several_samples(j)) DOR_TRY(write_text(j, "clips.csv", &j->clips));
+  flush_log(j);
+  DOR_TRY(write_cell(j));
+  return dor_io_remove(file_of(j, "resume.ckpt"));
+}
+
+/* ---- the cell ---- */
+
+static dor_status set_up(job *j)
+{
+  const dor_study_arm *sa = j->sa;
+  size_t units = (size_t)sa->roster->n, branches = (size_t)sa->n_branches, params = 0;
+  for (int32_t k = 0; k < sa->n_branches; k++) params += (size_t)sa->branch[k].net.params.n;
+  j->role = dor_arena_alloc(&j->arena, units * sizeof *j->role);
+  j->data = dor_arena_alloc(&j->arena, branches * sizeof *j->data);
+  j->at = dor_arena_alloc(&j->arena, branches * sizeof *j->at);
+  j->prob = dor_arena_alloc(&j->arena, units * (size_t)sa->branch[0].net.n_out * sizeof *j->prob);
+  j->n_clips = dor_arena_alloc(&j->arena, units * sizeof *j->n_clips);
+  j->last = dor_arena_alloc(&j->arena, (params + 1) * sizeof *j->last);
+  j->best = dor_arena_alloc(&j->arena, (params + 1) * sizeof *j->best);
+  DOR_NEED(j->role && j->data && j->at && j->prob && j->n_clips && j->last && j->best, NOMEM, "no memory for a cell");
+  DOR_NEED(sa->branch[0].net.n_out <= 64, CONFIG, "target '%s' has %d classes, at most 64 are told apart", sa->roster->target->name, sa->branch[0].net.n_out);
+  DOR_TRY(dor_study_roles(sa, j->cell->repeat, j->cell->fold, j->role));
+  for (int32_t k = 0; k < sa->n_branches; k++) DOR_TRY(dor_cell_prepare(&j->arena, sa, &sa->branch[k], j->role, &j->data[k]));
+  j->resume = (dor_resume){j->cell, j->study->data->sha256, file_of(j, "resume.ckpt"), 0, j->replica, j->at, &j->csv};
+  DOR_NEED(j->resume.path, NOMEM, "no memory for a path");
+  return dor_io_mkdirs(j->folder);
+}
+
+/* A damaged checkpoint is worth a warning, not an end: the cell starts afresh. */
+static dor_status begin(job *j, bool *resumed)
+{
+  dor_status s = dor_resume_load(&j->resume, j->sa->n_branches);
+  *resumed = !s;
+  if (s == DOR_E_DATA) dor_warn("%s; the cell starts afresh", dor_errmsg());
+  if (s == DOR_E_DATA || s == DOR_E_NOTFOUND) s = DOR_OK, j->resume.branch = 0;
+  if (s || *resumed) return s;
+  dor_str_clear(&j->csv);
+  dor_str_add(&j->csv, "epoch,step,loss,lr,val,branch\n");
+  return dor_str_status(&j->csv);
+}
+
+static dor_status run(job *j)
+{
+  bool resumed;
+  DOR_TRY(set_up(j));
+  DOR_TRY(begin(j, &resumed));
+  j->saved_s = j->logged_s = j->epoch_s = dor_clock_s();
+  for (int32_t k = j->resume.branch; k < j->sa->n_branches; k++, resumed = false) DOR_TRY(train_branch(j, k, resumed));
+  for (int32_t k = 0; k < j->sa->n_branches; k++) DOR_TRY(finish_branch(j, k));
+  return write_folder(j);
+}
+
+dor_status dor_cell_run(const dor_study *s, dor_cell *c, const char *run_folder, dor_replica *replica, bool prefetch, const dor_cell_watch *w)
+{
+  double start = dor_clock_s();
+  job j = {.study = s, .sa = &s->arm[c->arm], .cell = c, .replica = replica, .prefetch = prefetch, .watch = w};
+  c->parameters = 0;
+  c->peak_mib = 0;
+  for (int32_t k = 0; k < j.sa->n_branches; k++) c->peak_mib += (double)dor_replica_bytes(&j.sa->branch[k].net) / 1048576;
+  j.folder = dor_path_join(&j.arena, run_folder, c->path);
+  dor_status status = j.folder ? run(&j) : DOR_FAIL(NOMEM, "no memory for a path");
+  c->seconds = dor_clock_s() - start;
+  c->done = !status;
+  dor_str_release(&j.csv);
+  dor_str_release(&j.log);
+  dor_str_release(&j.clips);
+  dor_arena_release(&j.arena);
+  return status;
+}

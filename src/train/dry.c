@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * --dry-run: cells, memory, and the time they will take from one timed step of
+ * each arm. Nothing is written. */
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "train/setup.h"
+
+enum { TIMED = 5 };
+
+typedef struct timing {
+  double step_s;
+  int64_t steps; /* of one cell */
+} timing;
+
+static dor_status time_steps(dor_loop *l, double *best)
+{
+  DOR_TRY(dor_loop_step(l)); /* the first one pages memory in */
+  *best = INFINITY;
+  for (int i = 0; i < TIMED; i++) {
+    double start = dor_clock_s();
+    DOR_TRY(dor_loop_step(l));
+    *best = fmin(*best, dor_clock_s() - start);
+    if (*best > 1) break;
+  }
+  return DOR_OK;
+}
+
+static dor_status time_loaded(const dor_study_arm *sa, const dor_branch *b, dor_arena *a, const dor_role *role, dor_replica *r, timing *t)
+{
+  dor_cell_data d;
+  dor_loader *loader;
+  DOR_TRY(dor_cell_prepare(a, sa, b, role, &d));
+  dor_loader_cfg c = {.slot = d.slot, .n_slots = b->n_slots, .sample = d.train.sample, .n = d.train.n, .train = true, .batch = b->net.batch,
+                      .drop_last = sa->arm->train.last == DOR_LAST_DROP, .augment = &sa->arm->augment};
+  DOR_TRY(dor_loader_new(&loader, &c, false));
+  dor_loop l = {.arm = sa, .branch = b, .replica = r, .train = loader, .schedule = {.lr = sa->arm->train.lr, .epochs = 1, .steps_per_epoch = 1}};
+  dor_loop_begin(&l);
+  t->steps = dor_loader_batches(loader) * sa->arm->train.epochs;
+  dor_status s = time_steps(&l, &t->step_s);
+  dor_loader_free(loader);
+  return s;
+}
+
+static dor_status time_branch(const dor_study_arm *sa, const dor_branch *b, timing *t)
+{
+  dor_arena a = {0};
+  dor_replica r = {0};
+  dor_role *role = dor_arena_alloc(&a, ((size_t)sa->roster->n + 1) * sizeof *role);
+  dor_status s = role ? dor_study_roles(sa, 0, 0, role) : DOR_FAIL(NOMEM, "no memory for a dry run");
+  if (!s) s = dor_replica_make(&r, &b->net);
+  if (!s) s = time_loaded(sa, b, &a, role, &r, t);
+  dor_replica_release(&r);
+  dor_arena_release(&a);
+  return s;
+}
+
+static int32_t cells_of(const dor_study_arm *sa) { return sa->arm->top.seeds.n * sa->roster->split.repeats * sa->roster->split.folds; }
+
+static bool asked(const dor_run_options *o, const dor_arm *arm) { return !o->arm || !strcmp(o->arm, arm->name); }
+
+/* Evaluation of the inner part is left out of the estimate: it is forward only, on a fifth. */
+static dor_status time_arm(dor_setup *u, int32_t i, dor_dry_run *out, dor_str *table)
+{
+  const dor_study_arm *sa = &u->study.arm[i];
+  double cell_s = 0, step_s = 0;
+  size_t bytes = 0;
+  int64_t parameters = 0;
+  int32_t cells = cells_of(sa);
+  DOR_TRY(dor_study_compile(&u->study, i));
+  for (int32_t k = 0; k < sa->n_branches; k++) {
+    timing t = {0};
+    DOR_TRY(time_branch(sa, &sa->branch[k], &t));
+    cell_s += t.step_s * (double)t.steps, step_s += t.step_s;
+    bytes += dor_replica_bytes(&sa->branch[k].net);
+    parameters += dor_params_count(&sa->branch[k].net.params, false);
+  }
+  dor_str_fmt(table, "%-24.40s %6d %12lld %10.1f %12.3f %12.1f\n", sa->arm->name, cells, (long long)parameters, (double)bytes / 1048576, step_s * 1e3,
+              cell_s * cells);
+  out->cells += cells;
+  out->instance_bytes = bytes > out->instance_bytes ? bytes : out->instance_bytes;
+  out->step_s = fmax(out->step_s, step_s);
+  out->total_s += cell_s * cells;
+  return DOR_OK;
+}
+
+static size_t frames_bytes(const dor_frames *f, int32_t n)
+{
+  size_t bytes = 0;
+  for (int32_t i = 0; i < n; i++) bytes += (size_t)f[i].n * (size_t)f[i].h * (size_t)f[i].w * (size_t)f[i].c;
+  return bytes;
+}
+
+static dor_status measure(dor_setup *u, const dor_experiment *e, const dor_run_options *o, dor_dry_run *out, dor_str *table)
+{
+  DOR_TRY(dor_setup_data(u, e, NULL));
+  DOR_TRY(dor_setup_study(u));
+  dor_str_fmt(table, "%-24s %6s %12s %10s %12s %12s\n", "arm", "cells", "parameters", "MiB", "ms a step", "s, one core");
+  for (int32_t i = 0; i < u->study.n_arms; i++)
+    if (asked(o, u->study.arm[i].arm)) DOR_TRY(time_arm(u, i, out, table));
+  out->threads = (int32_t)e->cpu.threads;
+  out->jobs = dor_run_jobs(e, o->jobs);
+  if (out->jobs > out->cells && out->cells) out->jobs = out->cells;
+  out->total_s /= out->jobs;
+  out->data_bytes = frames_bytes(u->data.silhouettes, u->data.n_silhouettes) + frames_bytes(u->data.images, u->data.n_images);
+  out->total_bytes = out->data_bytes + out->instance_bytes * (size_t)out->jobs;
+  dor_str_fmt(table, "%d cells, %d at a time with %d thread(s) each: about %.0f s and %.0f MiB\n", out->cells, out->jobs, out->threads, out->total_s,
+              (double)out->total_bytes / 1048576);
+  return dor_str_status(table);
+}
+
+dor_status dor_run_dry(const dor_experiment *e, const dor_run_options *o, dor_dry_run *out, dor_str *table)
+{
+  dor_setup u = {0};
+  *out = (dor_dry_run){0};
+  dor_status s = measure(&u, e, o, out, table);
+  dor_setup_release(&u);
+  return s;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Choosing a run folder: an equal resolved config over equal data by the same
+ * code version goes on where it was, anything else takes the next number. The
+ * choice is made under a lock, so two starts cannot both make the same run. */
+#include "train/folder.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/version.h"
+
+enum { MAX_CONFIG = 16 << 20, SHOWN_KEYS = 8 };
+
+typedef struct chooser {
+  dor_folder *f;
+  const dor_experiment *e;
+  const dor_run_options *o;
+  const char *identity;
+  dor_str cfg, json, inputs;
+  dor_arena arena;
+} chooser;
+
+dor_status dor_folder_put(const char *folder, const char *name, const dor_str *text)
+{
+  dor_arena a = {0};
+  const char *path = dor_path_join(&a, folder, name), *bytes = text->s ? text->s : "";
+  char *was = NULL;
+  size_t n = 0;
+  dor_status s = dor_str_status(text);
+  if (!s && !path) s = DOR_FAIL(NOMEM, "no memory for a path");
+  bool same = !s && !dor_io_read(path, (size_t)1 << 30, &was, &n) && n == text->n && !memcmp(was, bytes, n);
+  if (!s && !same) s = dor_io_write(path, bytes, text->n);
+  dor_free(was);
+  dor_arena_release(&a);
+  return s;
+}
+
+/* Does the file hold exactly this text? */
+static bool holds(chooser *c, const char *folder, const char *name, const dor_str *text)
+{
+  char *is;
+  size_t n;
+  const char *path = dor_path_join(&c->arena, folder, name);
+  if (!path || dor_io_read(path, MAX_CONFIG, &is, &n)) return false;
+  bool same = n == text->n && !memcmp(is, text->s, n);
+  dor_free(is);
+  return same;
+}
+
+static bool equal_run(chooser *c, const char *folder) { return holds(c, folder, "config.cfg", &c->cfg) && holds(c, folder, "inputs.json", &c->inputs); }
+
+/* ---- what differs ---- */
+
+static bool same_leaf(const dor_tree *a, const dor_tree *b)
+{
+  dor_str x = {0}, y = {0};
+  dor_tree_json(a, &x);
+  dor_tree_json(b, &y);
+  bool same = x.s && y.s && !strcmp(x.s, y.s);
+  dor_str_release(&x);
+  dor_str_release(&y);
+  return same;
+}
+
+static void list_differences(const char *prefix, const dor_tree *was, const dor_tree *is, dor_str *out, int *n)
+{
+  for (const dor_tree *t = is->first; t; t = t->next) {
+    char name[256];
+    const dor_tree *other = was ? dor_tree_find(was, t->name) : NULL;
+    snprintf(name, sizeof name, "%.120s%s%.120s", prefix, *prefix ? "." : "", t->name);
+    if (t->type == DOR_TREE_GROUP) list_differences(name, other, t, out, n);
+    else if (!other || !same_leaf(other, t))
+      if ((*n)++ < SHOWN_KEYS) dor_str_fmt(out, "%s%s", *n > 1 ? ", " : "", name);
+  }
+}
+
+static dor_status name_differences(chooser *c, const char *folder, dor_str *keys)
+{
+  dor_tree *was, *is;
+  char *text;
+  size_t size;
+  int n = 0;
+  const char *path = dor_path_join(&c->arena, folder, "config.cfg");
+  DOR_NEED(path, NOMEM, "no memory for a path");
+  DOR_TRY(dor_io_read(path, MAX_CONFIG, &text, &size));
+  dor_status s = dor_tree_parse(&c->arena, path, text, &was);
+  dor_free(text);
+  if (!s) s = dor_tree_parse(&c->arena, "config", c->cfg.s, &is);
+  if (s) return s;
+  list_differences("", was, is, keys, &n);
+  list_differences("", is, was, keys, &n);
+  if (!n) dor_str_add(keys, "data or code version (inputs.json)");
+  return dor_str_status(keys);
+}
+
+static dor_status refuse_other(chooser *c, const char *folder)
+{
+  dor_str keys = {0};
+  dor_status s = name_differences(c, folder, &keys);
+  if (s) s = DOR_FAIL(CONFIG, "%s: not empty, and no run of this config", folder);
+  else s = DOR_FAIL(CONFIG, "%s: holds a run of another config; what differs: %s", folder, keys.s);
+  dor_str_release(&keys);
+  return s;
+}
+
+/* ---- which folder ---- */
+
+static dor_status choose_out(chooser *c, bool *fresh)
+{
+  const char *const *names;
+  size_t n = 0;
+  int w = snprintf(c->f->path, sizeof c->f->path, "%s", c->o->out);
+  DOR_NEED(w < (int)sizeof c->f->path, USAGE, "--out: the path is too long");
+  if (dor_io_exists(c->o->out)) DOR_TRY(dor_io_list(&c->arena, c->o->out, &names, &n));
+  *fresh = !n;
+  if (n && !equal_run(c, c->o->out)) return refuse_other(c, c->o->out);
+  return DOR_OK;
+}
+
+static long run_number(const char *name)
+{
+  char *end;
+  long n = strtol(name, &end, 10);
+  return *name >= '1' && *name <= '9' && !*end && n < 1000000000 ? n : 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+  long x = run_number(*(const char *const *)a), y = run_number(*(const char *const *)b);
+  return (x < y) - (x > y);
+}
+
+static const char *base_of(dor_arena *a, const dor_experiment *e, const dor_run_options *o)
+{
+  return dor_path_join(a, o->results ? o->results : "results", e->top.experiment);
+}
+
+static dor_status list_runs(dor_arena *a, const char *base, const char *const **paths, int32_t *n)
+{
+  const char *const *names, **out;
+  size_t n_names = 0, k = 0;
+  *n = 0;
+  if (dor_io_exists(base)) DOR_TRY(dor_io_list(a, base, &names, &n_names));
+  out = dor_arena_alloc(a, (n_names + 1) * sizeof *out);
+  DOR_NEED(out, NOMEM, "no memory for the list of runs");
+  for (size_t i = 0; i < n_names; i++)
+    if (run_number(names[i])) out[k++] = names[i];
+  qsort(out, k, sizeof *out, newest_first);
+  *n = (int32_t)k;
+  *paths = out;
+  return DOR_OK;
+}
+
+static dor_status choose_number(chooser *c, const char *base, bool *fresh)
+{
+  const char *const *names;
+  int32_t n;
+  DOR_TRY(list_runs(&c->arena, base, &names, &n));
+  *fresh = true;
+  long number = n ? run_number(names[0]) + 1 : 1;
+  for (int32_t i = 0; i < n && *fresh; i++) {
+    const char *path = dor_path_join(&c->arena, base, names[i]);
+    DOR_NEED(path, NOMEM, "no memory for a path");
+    if (equal_run(c, path)) number = run_number(names[i]), *fresh = false;
+  }
+  int w = snprintf(c->f->path, sizeof c->f->path, "%s/%ld", base, number);
+  DOR_NEED(w < (int)sizeof c->f->path, USAGE, "the path of the results is too long");
+  return DOR_OK;
+}
+
+static dor_status start_folder(chooser *c, bool fresh)
+{
+  const char *private = dor_path_join(&c->arena, c->f->path, "private"), *lock = dor_path_join(&c->arena, c->f->path, "private/lock");
+  DOR_NEED(private && lock, NOMEM, "no memory for a path");
+  DOR_TRY(dor_io_mkdirs(private));
+  DOR_TRY(dor_lock_take(&c->f->lock, lock, c->o->force));
+  if (fresh) DOR_TRY(dor_io_probe(c->f->path));
+  DOR_TRY(dor_folder_put(c->f->path, "config.cfg", &c->cfg));
+  DOR_TRY(dor_folder_put(c->f->path, "config.json", &c->json));
+  return dor_folder_put(c->f->path, "inputs.json", &c->inputs);
+}
+
+static dor_status choose(chooser *c)
+{
+  bool fresh = false;
+  dor_lock list;
+  const char *base = base_of(&c->arena, c->e, c->o), *guard = base ? dor_path_join(&c->arena, base, ".lock") : NULL;
+  DOR_NEED(guard, NOMEM, "no memory for a path");
+  if (c->o->out) {
+    DOR_TRY(choose_out(c, &fresh));
+  } else {
+    DOR_TRY(dor_io_mkdirs(base));
+    DOR_TRY(dor_lock_wait(&list, guard, 30));
+  }
+  dor_status s = c->o->out ? DOR_OK : choose_number(c, base, &fresh);
+  const char *done = dor_path_join(&c->arena, c->f->path, "DONE");
+  c->f->done = !s && !fresh && done && dor_io_exists(done);
+  c->f->fresh = !s && fresh;
+  if (!s && !c->f->done) s = start_folder(c, fresh);
+  if (!c->o->out) dor_lock_release(&list);
+  return s;
+}
+
+static void describe_inputs(chooser *c)
+{
+  dor_str_fmt(&c->inputs, "{\"schema\": 1,\n \"data_sha256\": \"%s\",\n \"code_version\": %s}\n", c->identity, DOR_NUMERICS);
+}
+
+dor_status dor_folder_open(dor_folder *f, const dor_experiment *e, const dor_run_options *o, const char *identity)
+{
+  *f = (dor_folder){.lock = {-1}};
+  chooser c = {.f = f, .e = e, .o = o, .identity = identity};
+  dor_status s = dor_experiment_write(e, &c.cfg, &c.json);
+  describe_inputs(&c);
+  if (!s) s = dor_str_status(&c.cfg);
+  if (!s) s = dor_str_status(&c.json);
+  if (!s) s = dor_str_status(&c.inputs);
+  if (!s) s = choose(&c);
+  if (s) dor_lock_release(&f->lock);
+  dor_str_release(&c.cfg);
+  dor_str_release(&c.json);
+  dor_str_release(&c.inputs);
+  dor_arena_release(&c.arena);
+  return s;
+}
+
+void dor_folder_close(dor_folder *f) { dor_lock_release(&f->lock); }
+
+void dor_folder_drop(dor_folder *f)
+{
+  if (f->fresh && !f->done && dor_io_remove_tree(f->path)) dor_warn("%s: left behind: %s", f->path, dor_errmsg());
+  dor_lock_release(&f->lock);
+}
+
+dor_status dor_folder_others(dor_arena *a, const dor_folder *f, const dor_experiment *e, const dor_run_options *o, const char *const **paths, int32_t *n)
+{
+  const char *base = base_of(a, e, o), *const *names;
+  int32_t total;
+  *n = 0;
+  DOR_NEED(base, NOMEM, "no memory for a path");
+  DOR_TRY(list_runs(a, base, &names, &total));
+  const char **out = dor_arena_alloc(a, ((size_t)total + 1) * sizeof *out);
+  DOR_NEED(out, NOMEM, "no memory for the list of runs");
+  for (int32_t i = 0; i < total; i++) {
+    out[*n] = dor_path_join(a, base, names[i]);
+    DOR_NEED(out[*n], NOMEM, "no memory for a path");
+    if (strcmp(out[*n], f->path)) ++*n;
+  }
+  *paths = out;
+  return DOR_OK;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Records of a run. What stands outside private/ is a function of config, data
+ * and code: no clock, no host, no path. */
+#include "train/record.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/csv.h"
+#include "base/hash.h"
+#include "base/io.h"
+#include "base/version.h"
+#include "train/baselines.h"
+#include "train/folder.h"
+
+static dor_status put_json(const char *folder, const char *name, json_t *root)
+{
+  char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17)) : NULL;
+  dor_str s = {0};
+  dor_status status = text ? DOR_OK : DOR_FAIL(NOMEM, "no memory for %s", name);
+  if (text) dor_str_fmt(&s, "%s\n", text);
+  if (!status) status = dor_folder_put(folder, name, &s);
+  dor_str_release(&s);
+  free(text);
+  json_decref(root);
+  return status;
+}
+
+/* ---- run.json ---- */
+
+static const char *pool_of(const dor_study *s)
+{
+  const dor_study_arm *sa = &s->arm[0];
+  bool several = false, silhouettes = false;
+  for (int32_t k = 0; k < sa->n_branches; k++) {
+    several = several || sa->branch[k].n > sa->roster->n;
+    for (int32_t i = 0; i < sa->branch[k].n_inputs; i++) silhouettes = silhouettes || !strcmp(sa->branch[k].input[i]->source.from, "silhouettes");
+  }
+  if (!several) return "";
+  int pool = sa->arm->score.pool;
+  return pool == DOR_POOL_MEAN_LOGIT || (pool == DOR_POOL_AUTO && silhouettes) ? "mean_logit" : "mean_prob";
+}
+
+static json_t *arms_json(const dor_study *s)
+{
+  json_t *arms = json_array();
+  for (int32_t i = 0; i < s->n_arms; i++) {
+    const dor_arm *a = s->arm[i].arm;
+    json_array_append_new(arms, json_pack("{s:s, s:s, s:b}", "name", a->name, "title", a->title && *a->title ? a->title : a->name, "baseline", 0));
+  }
+  const dor_texts *b = &s->experiment->top.baselines;
+  for (int32_t i = 0; i < b->n; i++) {
+    char title[128];
+    dor_baseline_title(s, b->v[i], title);
+    json_array_append_new(arms, json_pack("{s:s, s:s, s:b}", "name", b->v[i], "title", title, "baseline", 1));
+  }
+  return arms;
+}
+
+static json_t *classes_json(const dor_roster *r)
+{
+  json_t *classes = json_array();
+  for (int32_t c = 0; c < r->target->n_names; c++) /* in the dataset's order, those that take part */
+    for (int32_t k = 0; k < r->n_classes; k++)
+      if (!strcmp(r->class_name[k], r->target->names[c])) json_array_append_new(classes, json_string(r->class_name[k]));
+  return classes;
+}
+
+static json_t *stamps_json(const dor_study *s)
+{
+  json_t *stamps = json_array();
+  bool clips = false;
+  for (int32_t k = 0; k < s->n_rosters; k++) clips = clips || s->roster[k].clips;
+  if (s->data->synthetic) json_array_append_new(stamps, json_string("SYNTHETIC"));
+  if (clips) json_array_append_new(stamps, json_string("LEAKS"));
+  if (s->experiment->top.quick) json_array_append_new(stamps, json_string("QUICK"));
+  return stamps;
+}
+
+static json_t *seeds_json(const dor_study *s)
+{
+  json_t *seeds = json_array();
+  for (int32_t i = 0; i < s->experiment->top.seeds.n; i++) json_array_append_new(seeds, json_integer(s->experiment->top.seeds.v[i]));
+  return seeds;
+}
+
+static json_t *run_json(const dor_study *s)
+{
+  static const char *const isa[] = {"plain", "avx2", "avx512"};
+  const dor_roster *r = &s->roster[0];
+  json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "schema", 1, "experiment", s->experiment->top.experiment, "dorsum", DOR_VERSION,
+                           "code_version", DOR_NUMERICS, "git", dor_git(), "device", "cpu");
+  if (!root) return NULL;
+  json_object_set_new(root, "cpu_class", json_string(isa[dor_backend_cpu.isa()]));
+  json_object_set_new(root, "threads_per_program", json_integer(s->experiment->cpu.threads));
+  json_object_set_new(root, "synthetic", json_boolean(s->data->synthetic));
+  json_object_set_new(root, "stamps", stamps_json(s));
+  json_object_set_new(root, "per", json_string(dor_study_unit_word(r)));
+  json_object_set_new(root, "pool", json_string(pool_of(s)));
+  json_object_set_new(root, "classes", classes_json(r));
+  json_object_set_new(root, "seeds", seeds_json(s));
+  json_object_set_new(root, "arms", arms_json(s));
+  json_object_set_new(root, "data_license", json_string(s->data->license ? s->data->license : ""));
+  return root;
+}
+
+/* ---- flow.csv ---- */
+
+typedef struct flow { /* a line of flow.csv before it is written */
+  const char *step, *reason, *class, *site, *sex;
+  int32_t n;
+} flow;
+
+static flow flow_of(const dor_dataset *d, const dor_roster *r, int32_t thing, bool recruited)
+{
+  const dor_target *t = r->target;
+  int32_t subject = t->per == DOR_PER_TRIAL ? d->trial_subject[thing] : t->per == DOR_PER_IMAGE ? d->images[0].subject[thing] : thing;
+  bool named = t->n_names && !isnan(t->value[thing]);
+  return (flow){recruited ? "recruited" : r->fate[thing] ? "excluded" : "analysed", recruited || !r->fate[thing] ? "" : r->fate[thing],
+                named ? t->names[(int32_t)t->value[thing]] : "", d->site ? d->site[subject] : "", d->sex ? d->sex[subject] : "", 1};
+}
+
+static bool same_flow(const flow *a, const flow *b)
+{
+  return !strcmp(a->step, b->step) && !strcmp(a->reason, b->reason) && !strcmp(a->class, b->class) && !strcmp(a->site, b->site) && !strcmp(a->sex, b->sex);
+}
+
+static void count_flow(flow *list, int32_t *n, flow f)
+{
+  int32_t k = 0;
+  while (k < *n && !same_flow(&list[k], &f)) k++;
+  if (k == *n) list[(*n)++] = f;
+  else list[k].n++;
+}
+
+static dor_status write_flow(const dor_study *s, const char *folder)
+{
+  static const char *const steps[] = {"recruited", "excluded", "analysed"};
+  const dor_roster *r = &s->roster[0];
+  dor_arena a = {0};
+  dor_str text = {0};
+  int32_t n = 0;
+  flow *list = dor_arena_alloc(&a, 2 * ((size_t)r->target->n + 1) * sizeof *list);
+  dor_status status = list ? DOR_OK : DOR_FAIL(NOMEM, "no memory for flow.csv");
+  for (int32_t i = 0; list && i < 2 * r->target->n; i++) count_flow(list, &n, flow_of(s->data, r, i / 2, i % 2 == 0));
+  dor_str_add(&text, "step,reason,class,site,sex,n\n");
+  for (int step = 0; step < 3; step++)
+    for (int32_t i = 0; i < n; i++) {
+      if (strcmp(list[i].step, steps[step])) continue;
+      dor_csv_put(&text, list[i].step, false);
+      dor_csv_put(&text, list[i].reason, false);
+      dor_csv_put(&text, list[i].class, false);
+      dor_csv_put(&text, list[i].site, false);
+      dor_csv_put(&text, list[i].sex, false);
+      dor_csv_put_int(&text, list[i].n, true);
+    }
+  if (!status) status = dor_folder_put(folder, "flow.csv", &text);
+  dor_str_release(&text);
+  dor_arena_release(&a);
+  return status;
+}
+
+/* ---- subjects.csv ---- */
+
+const char *dor_record_trial(dor_arena *a, const dor_roster *r, int32_t unit)
+{
+  if (r->clips) return dor_arena_fmt(a, "%d", r->row[unit] + 1);
+  return r->target->per == DOR_PER_SUBJECT ? "" : dor_arena_fmt(a, "%d", r->thing[unit] + 1);
+}
+
+const char *dor_record_group(dor_arena *a, const dor_dataset *d, int32_t subject)
+{
+  return d->group && d->group[subject] >= 0 ? dor_arena_fmt(a, "g%d", d->group[subject] + 1) : "";
+}
+
+static void put_target(dor_str *s, const dor_target *t, int32_t i, bool last)
+{
+  float x = t->value[i];
+  if (isnan(x)) dor_csv_put(s, "", last);
+  else if (t->n_names) dor_csv_put(s, t->names[(int32_t)x], last);
+  else dor_csv_put_real(s, (double)x, last);
+}
+
+static dor_status write_subjects(const dor_study *s, const char *folder)
+{
+  const dor_dataset *d = s->data;
+  dor_arena a = {0};
+  dor_str t = {0};
+  dor_str_add(&t, "subject_id,site,sex,age,group");
+  for (int32_t k = 0; k < d->n_targets; k++)
+    if (d->target[k].per == DOR_PER_SUBJECT) dor_str_add(&t, ","), dor_csv_put(&t, d->target[k].name, true), t.n--;
+  dor_str_add(&t, "\n");
+  for (int32_t i = 0; i < d->n_subjects; i++) {
+    const char *group = dor_record_group(&a, d, i);
+    dor_csv_put(&t, d->id[i], false);
+    dor_csv_put(&t, d->site ? d->site[i] : "", false);
+    dor_csv_put(&t, d->sex ? d->sex[i] : "", false);
+    dor_csv_put_real(&t, d->age ? (double)d->age[i] : (double)NAN, false);
+    dor_csv_put(&t, group ? group : "", true);
+    for (int32_t k = 0; k < d->n_targets && !t.failed; k++)
+      if (d->target[k].per == DOR_PER_SUBJECT) t.s[t.n - 1] = ',', put_target(&t, &d->target[k], i, true);
+  }
+  dor_status status = dor_folder_put(folder, "subjects.csv", &t);
+  dor_str_release(&t);
+  dor_arena_release(&a);
+  return status;
+}
+
+/* ---- all ---- */
+
+static dor_status write_splits(const dor_study *s, const char *folder)
+{
+  dor_arena a = {0};
+  dor_status status = DOR_OK;
+  for (int32_t k = 0; k < s->n_rosters && !status; k++) {
+    const dor_roster *r = &s->roster[k];
+    const char *name = k ? dor_arena_fmt(&a, "splits_%s.json", r->arm->name) : "splits.json";
+    const char *path = name ? dor_path_join(&a, folder, name) : NULL;
+    status = path ? dor_split_write(&r->split, &r->units, path) : DOR_FAIL(NOMEM, "no memory for a path");
+  }
+  dor_arena_release(&a);
+  return status;
+}
+
+dor_status dor_record_write(const dor_study *s, const char *folder)
+{
+  DOR_TRY(put_json(folder, "run.json", run_json(s)));
+  DOR_TRY(write_splits(s, folder));
+  DOR_TRY(write_flow(s, folder));
+  return write_subjects(s, folder);
+}
+
+dor_status dor_record_private(const dor_experiment *e, const dor_run_options *o, const char *folder, const char *started, bool ended)
+{
+  char host[256] = "", cwd[4096] = "", now[32] = "";
+  const struct passwd *user = getpwuid(getuid());
+  if (gethostname(host, sizeof host - 1)) host[0] = 0;
+  if (!getcwd(cwd, sizeof cwd)) cwd[0] = 0;
+  if (ended) dor_clock_wall(now);
+  json_t *argv = json_array();
+  for (int32_t i = 0; i < o->argc; i++) json_array_append_new(argv, json_string(o->argv[i]));
+  json_t *root = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:s, s:s, s:o}", "host", host, "user", user ? user->pw_name : NULL, "folder", cwd, "config",
+                           e->path, "data", dor_experiment_data(e), "started", started, "ended", now, "argv", argv);
+  return put_json(folder, "private/host.json", root);
+}

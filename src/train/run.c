@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A run: data, study, leakage checks, folder, then workers that take cells from
+ * a queue. Which worker trains which cell changes nothing but the time it takes. */
+#include "train/run.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/version.h"
+#include "train/baselines.h"
+#include "train/cell.h"
+#include "train/folder.h"
+#include "train/gather.h"
+#include "train/leakage.h"
+#include "train/record.h"
+#include "train/setup.h"
+
+/* ---- stop requests ---- */
+
+static atomic_int stop_requests;
+
+void dor_stop_request(void)
+{
+  if (atomic_fetch_add(&stop_requests, 1) > 0) _exit(dor_status_exit(DOR_E_STOPPED)); /* files are replaced whole: any moment will do */
+}
+
+bool dor_stop_requested(void) { return atomic_load(&stop_requests) > 0; }
+
+/* ---- workers ---- */
+
+typedef struct crew { /* what workers share; `lock` guards all that changes */
+  dor_study *study;
+  const dor_run_options *o;
+  const char *folder;
+  dor_cell *cell;
+  int32_t n, next, todo, done, running, jobs;
+  int64_t epochs_done, epochs_total;
+  double start_s, told_s;
+  bool prefetch;
+  dor_status status;            /* the first failure */
+  char message[2048];
+  atomic_bool failed;
+  pthread_mutex_t lock;
+} crew;
+
+static void tell(crew *w, const char *line)
+{
+  double elapsed = dor_clock_s() - w->start_s;
+  dor_progress p = {.cells = w->todo, .done = w->done, .running = w->running, .epochs_done = w->epochs_done, .epochs_total = w->epochs_total,
+                    .elapsed_s = elapsed, .left_s = -1, .line = line};
+  if (w->epochs_done > 0) p.left_s = elapsed / (double)w->epochs_done * (double)(w->epochs_total - w->epochs_done);
+  if (w->o->progress) w->o->progress(w->o->to, &p);
+  if (elapsed - w->told_s < 5) return;
+  w->told_s = elapsed;
+  dor_str s = {0};
+  dor_arena a = {0};
+  const char *path = dor_path_join(&a, w->folder, "private/progress.json");
+  dor_str_fmt(&s, "{\"cells\": %d, \"done\": %d, \"running\": %d, \"epochs_done\": %lld, \"epochs_total\": %lld, \"elapsed_s\": %.1f, \"left_s\": %.1f}\n", p.cells,
+              p.done, p.running, (long long)p.epochs_done, (long long)p.epochs_total, p.elapsed_s, p.left_s);
+  if (path && !dor_str_status(&s) && dor_io_write(path, s.s, s.n)) dor_warn("progress.json: %s", dor_errmsg());
+  dor_str_release(&s);
+  dor_arena_release(&a);
+}
+
+static void on_epoch(void *to, const dor_cell *c, const char *line)
+{
+  crew *w = to;
+  (void)c;
+  pthread_mutex_lock(&w->lock);
+  w->epochs_done++;
+  tell(w, line);
+  pthread_mutex_unlock(&w->lock);
+}
+
+static bool must_stop(void *to)
+{
+  crew *w = to;
+  return dor_stop_requested() || atomic_load_explicit(&w->failed, memory_order_relaxed);
+}
+
+static dor_cell *take_cell(crew *w)
+{
+  dor_cell *c = NULL;
+  pthread_mutex_lock(&w->lock);
+  while (!w->status && !dor_stop_requested() && w->next < w->n && !c) {
+    if (!w->cell[w->next].done) c = &w->cell[w->next];
+    w->next++;
+  }
+  w->running += c != NULL;
+  pthread_mutex_unlock(&w->lock);
+  return c;
+}
+
+/* The first failure is kept; cells that stopped because of it do not cover it up. */
+static void finish_cell(crew *w, dor_cell *c, dor_status s)
+{
+  pthread_mutex_lock(&w->lock);
+  w->running--;
+  w->done += !s;
+  if (!s) s = dor_cost_note(w->folder, c);
+  if (s && (!w->status || w->status == DOR_E_STOPPED)) {
+    w->status = s;
+    snprintf(w->message, sizeof w->message, "%s", dor_errmsg());
+  }
+  if (s && s != DOR_E_STOPPED) atomic_store(&w->failed, true);
+  pthread_mutex_unlock(&w->lock);
+}
+
+static void drop_replicas(dor_replica *r, int32_t n)
+{
+  for (int32_t k = 0; k < n; k++) dor_replica_release(&r[k]);
+}
+
+/* A worker keeps the memory of one arm at a time: cells stand in order of arms. */
+static dor_status make_replicas(const dor_study_arm *sa, dor_replica *r)
+{
+  for (int32_t k = 0; k < sa->n_branches; k++) DOR_TRY(dor_replica_make(&r[k], &sa->branch[k].net));
+  return DOR_OK;
+}
+
+static void *work(void *arg)
+{
+  crew *w = arg;
+  dor_replica replica[DOR_MAX_SLOTS] = {0};
+  int32_t arm = -1;
+  for (dor_cell *c; (c = take_cell(w));) {
+    dor_status s = DOR_OK;
+    const dor_study_arm *sa = &w->study->arm[c->arm];
+    dor_cell_watch watch = {on_epoch, must_stop, w};
+    if (arm != c->arm) {
+      drop_replicas(replica, DOR_MAX_SLOTS);
+      s = make_replicas(sa, replica);
+      arm = c->arm;
+    }
+    if (!s) s = dor_cell_run(w->study, c, w->folder, replica, w->prefetch, &watch);
+    finish_cell(w, c, s);
+  }
+  drop_replicas(replica, DOR_MAX_SLOTS);
+  return NULL;
+}
+
+static dor_status run_workers(crew *w)
+{
+  pthread_t thread[1024];
+  int32_t n = 0, want = w->jobs < w->todo ? w->jobs : w->todo;
+  if (want <= 1) return work(w), DOR_OK;
+  while (n < want && n < 1024 && !pthread_create(&thread[n], NULL, work, w)) n++;
+  if (!n) work(w); /* no thread to be had: this one does it all */
+  for (int32_t i = 0; i < n; i++) pthread_join(thread[i], NULL);
+  return DOR_OK;
+}
+
+/* ---- cells ---- */
+
+static bool chosen(const dor_study *s, const dor_run_options *o, const dor_cell *c)
+{
+  return (!o->arm || !strcmp(o->arm, s->arm[c->arm].arm->name)) && (o->fold < 0 || o->fold == c->fold + 1) && (o->seed < 0 || o->seed == c->seed);
+}
+
+static dor_status take_finished(const dor_setup *u, const dor_folder *f, const dor_run_options *o, dor_run_result *out)
+{
+  dor_arena a = {0};
+  const char *const *others;
+  int32_t n;
+  dor_status s = dor_folder_others(&a, f, u->experiment, o, &others, &n);
+  for (int32_t i = 0; i < u->n_cells && !s; i++) {
+    dor_cell *c = &u->cell[i];
+    s = dor_cell_look(c, f->path);
+    for (int32_t k = 0; k < n && !s && !c->done && chosen(&u->study, o, c); k++) {
+      s = dor_cell_look(c, others[k]);
+      if (s == DOR_E_DATA) s = DOR_OK; /* another run's damage is not ours */
+      if (s || !c->done) continue;
+      s = dor_cell_copy(c, others[k], f->path);
+      c->copied = true;
+      out->copied++;
+    }
+  }
+  dor_arena_release(&a);
+  return s;
+}
+
+/* All arms that are asked for, finished or not: what does not fit is said before the first step. */
+static dor_status compile_all(dor_setup *u, const dor_run_options *o)
+{
+  for (int32_t i = 0; i < u->n_cells; i++)
+    if (chosen(&u->study, o, &u->cell[i])) DOR_TRY(dor_study_compile(&u->study, u->cell[i].arm));
+  return DOR_OK;
+}
+
+int32_t dor_run_jobs(const dor_experiment *e, int32_t asked)
+{
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  if (asked > 0) return asked;
+  int32_t jobs = (int32_t)(cores / (long)(e->cpu.threads > 0 ? e->cpu.threads : 1));
+  return jobs > 0 ? jobs : 1;
+}
+
+/* Cells that are neither finished nor asked for are marked done for the queue, and unmarked afterwards. */
+static dor_status train_cells(dor_setup *u, const dor_folder *f, const dor_run_options *o, dor_run_result *out)
+{
+  crew w = {.study = &u->study, .o = o, .folder = f->path, .cell = u->cell, .n = u->n_cells, .start_s = dor_clock_s(), .told_s = -10};
+  bool *left = dor_calloc((size_t)u->n_cells + 1, sizeof *left);
+  DOR_NEED(left, NOMEM, "no memory for %d cells", u->n_cells);
+  for (int32_t i = 0; i < u->n_cells; i++) {
+    dor_cell *c = &u->cell[i];
+    left[i] = !c->done && !chosen(&u->study, o, c);
+    if (!c->done && !left[i]) w.todo++, w.epochs_total += u->study.arm[c->arm].arm->train.epochs * u->study.arm[c->arm].n_branches;
+    c->done = c->done || left[i];
+  }
+  w.jobs = dor_run_jobs(u->experiment, o->jobs);
+  w.prefetch = (w.jobs < w.todo ? w.jobs : w.todo) * (int32_t)u->experiment->cpu.threads < (int32_t)sysconf(_SC_NPROCESSORS_ONLN);
+  pthread_mutex_init(&w.lock, NULL);
+  dor_status s = run_workers(&w);
+  pthread_mutex_destroy(&w.lock);
+  for (int32_t i = 0; i < u->n_cells; i++) u->cell[i].done = u->cell[i].done && !left[i];
+  dor_free(left);
+  out->trained = w.done;
+  if (!s && !w.status && w.done < w.todo) s = DOR_FAIL(STOPPED, "stopped on request; run again to go on");
+  if (w.status) dor_errmsg_set(w.message);
+  return s ? s : w.status;
+}
+
+/* ---- the run ---- */
+
+static bool all_done(const dor_setup *u)
+{
+  bool all = true;
+  for (int32_t i = 0; i < u->n_cells; i++) all = all && u->cell[i].done;
+  return all;
+}
+
+static dor_status check_subset(const dor_setup *u, const dor_run_options *o)
+{
+  bool any = false;
+  for (int32_t i = 0; i < u->n_cells; i++) any = any || chosen(&u->study, o, &u->cell[i]);
+  DOR_NEED(any, USAGE, "no cell with arm %s, fold %lld, seed %lld; there are %d arms, %d folds", o->arm ? o->arm : "(any)", (long long)o->fold,
+           (long long)o->seed, u->study.n_arms, u->study.roster[0].split.folds);
+  return DOR_OK;
+}
+
+static dor_status begin(dor_setup *u, const dor_experiment *e, const dor_run_options *o, const char *folder, dor_run_result *out)
+{
+  DOR_TRY(dor_setup_data(u, e, folder));
+  DOR_TRY(dor_setup_study(u));
+  out->cells = u->n_cells;
+  DOR_TRY(check_subset(u, o));
+  DOR_TRY(compile_all(u, o));
+  DOR_TRY(dor_leakage_write(&u->leakage, folder));
+  return dor_record_write(&u->study, folder);
+}
+
+static dor_status train_and_gather(dor_setup *u, const dor_folder *f, const dor_run_options *o, dor_run_result *out)
+{
+  DOR_TRY(take_finished(u, f, o, out));
+  DOR_TRY(train_cells(u, f, o, out));
+  if (!all_done(u)) return DOR_OK;
+  dor_cost_read(f->path, u->cell, u->n_cells);
+  DOR_TRY(dor_gather(&u->study, u->cell, u->n_cells, f->path));
+  out->complete = true;
+  return DOR_OK;
+}
+
+static dor_status open_and_run(dor_setup *u, const dor_experiment *e, const dor_run_options *o, dor_run_result *out)
+{
+  dor_folder f;
+  char identity[DOR_HASH_HEX];
+  DOR_TRY(dor_setup_identity(e, identity));
+  DOR_TRY(dor_folder_open(&f, e, o, identity));
+  snprintf(out->folder, sizeof out->folder, "%s", f.path);
+  if (f.done) return out->reused = out->complete = true, DOR_OK;
+  char started[32], message[2048];
+  dor_clock_wall(started);
+  dor_status s = begin(u, e, o, f.path, out);
+  if (s) {
+    snprintf(message, sizeof message, "%s", dor_errmsg());
+    dor_folder_drop(&f);
+    return dor_errmsg_set(message), s;
+  }
+  s = dor_record_private(e, o, f.path, started, false);
+  if (!s) s = train_and_gather(u, &f, o, out);
+  if (!s) s = dor_record_private(e, o, f.path, started, true);
+  dor_folder_close(&f);
+  return s;
+}
+
+dor_status dor_run(const dor_experiment *e, const dor_run_options *o, dor_run_result *out)
+{
+  dor_setup u = {0};
+  *out = (dor_run_result){0};
+  dor_status s = open_and_run(&u, e, o, out);
+  dor_setup_release(&u);
+  return s;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Data, study, checks, cells: everything before the first step. */
+#include "train/setup.h"
+
+#include <string.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "data/synth.h"
+#include "train/baselines.h"
+
+static const char synth[] = "synth:";
+
+static const char *synth_text(const dor_experiment *e)
+{
+  const char *data = dor_experiment_data(e);
+  return data && !strncmp(data, synth, sizeof synth - 1) ? data + sizeof synth - 1 : NULL;
+}
+
+dor_status dor_setup_identity(const dor_experiment *e, char hex[DOR_HASH_HEX])
+{
+  const char *text = synth_text(e), *data = dor_experiment_data(e);
+  dor_hash h;
+  DOR_NEED(data && *data, CONFIG, "%s: no 'data': name a dataset file, or synth:subjects=40,seed=1", e->path);
+  if (!text) return dor_hash_file(data, hex);
+  dor_hash_init(&h);
+  dor_hash_text(&h, "synth", text);
+  dor_hash_text(&h, "numerics", DOR_NUMERICS);
+  dor_hash_final(&h, hex);
+  return DOR_OK;
+}
+
+static dor_status make_cohort(dor_dataset *d, const char *text, const char *cache)
+{
+  dor_arena a = {0};
+  dor_synth_cfg c;
+  dor_status s = dor_synth_parse(&a, text, &c);
+  if (!s) s = dor_synth_make(d, &c);
+  if (!s && cache) s = dor_dataset_write(d, cache);
+  if (!s && !cache) dor_hash_bytes(text, strlen(text), d->sha256);
+  dor_arena_release(&a);
+  return s;
+}
+
+dor_status dor_setup_data(dor_setup *u, const dor_experiment *e, const char *folder)
+{
+  const char *text = synth_text(e);
+  u->experiment = e;
+  if (!text) return dor_dataset_read(&u->data, dor_experiment_data(e));
+  if (!folder) return make_cohort(&u->data, text, NULL);
+  const char *cache = dor_path_join(&u->arena, folder, "private/cohort.h5");
+  DOR_NEED(cache, NOMEM, "no memory for a path");
+  if (!dor_io_exists(cache)) return make_cohort(&u->data, text, cache);
+  dor_status s = dor_dataset_read(&u->data, cache);
+  if (s != DOR_E_DATA) return s;
+  dor_warn("%s; it is made again", dor_errmsg());
+  return make_cohort(&u->data, text, cache);
+}
+
+static dor_status same_classes(const dor_study *s)
+{
+  const dor_roster *r = &s->roster[0];
+  for (int32_t k = 1; k < s->n_rosters; k++) {
+    bool same = s->roster[k].n_classes == r->n_classes;
+    for (int32_t c = 0; same && c < r->n_classes; c++) same = !strcmp(s->roster[k].class_name[c], r->class_name[c]);
+    DOR_NEED(same, CONFIG, "arms '%s' and '%s' decide between different classes: make two experiments of them", r->arm->name, s->roster[k].arm->name);
+  }
+  return DOR_OK;
+}
+
+dor_status dor_setup_study(dor_setup *u)
+{
+  DOR_TRY(dor_study_make(&u->study, u->experiment, &u->data));
+  DOR_TRY(same_classes(&u->study));
+  DOR_TRY(dor_baselines_check(&u->study));
+  DOR_TRY(dor_leakage_check(&u->study, &u->leakage));
+  return dor_cells_list(&u->arena, &u->study, &u->cell, &u->n_cells);
+}
+
+void dor_setup_release(dor_setup *u)
+{
+  dor_leakage_release(&u->leakage);
+  dor_study_release(&u->study);
+  dor_dataset_release(&u->data);
+  dor_arena_release(&u->arena);
+  *u = (dor_setup){0};
+}

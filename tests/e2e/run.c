@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whole runs over a made-up cohort: they learn what is there and nothing else,
+ * give the same bytes however they are run, and refuse what they must. */
+#include <math.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "tests/e2e/run_fixture.h"
+#include "tests/test.h"
+
+static const made easy = {.subjects = 60, .features = 4, .apart = 5};
+
+/* Replace the first `what` in the plain config. */
+static const char *with(const char *what, const char *by)
+{
+  static char text[4096];
+  const char *at = strstr(plain_config, what);
+  REQUIRE(at, "'%s' is not in the config", what);
+  snprintf(text, sizeof text, "%.*s%s%s", (int)(at - plain_config), plain_config, by, at + strlen(what));
+  return text;
+}
+
+TEST(run_learns_what_is_there)
+{
+  (void)state;
+  const char *folder = test_folder("run_learns");
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  make_data(folder, easy);
+  OK(run_text(folder, plain_config, &o, &r));
+  CHECK(r.complete && r.cells == 3 && r.trained == 3 && !r.reused, "%d cells, %d trained", r.cells, r.trained);
+  double net = accuracy_of(r.folder, "net"), majority = accuracy_of(r.folder, "majority");
+  CHECK(net > .95, "accuracy %g", net);
+  CHECK(majority > .55 && majority < .65, "majority %g", majority);
+  CHECK(strstr(text_of(r.folder, "flow.csv"), "excluded,no label,,,F,1"), "flow.csv: %s", text_of(r.folder, "flow.csv"));
+  CHECK(strstr(text_of(r.folder, "run.json"), "\"classes\": [\n  \"A\",\n  \"B\"\n ]"), "run.json: %s", text_of(r.folder, "run.json"));
+  CHECK(strstr(text_of(r.folder, "cells/net/seed_1/fold_2/train.csv"), "epoch,step,loss,lr,val,branch\n1,3,"), "train.csv: %.99s",
+        text_of(r.folder, "cells/net/seed_1/fold_2/train.csv"));
+  CHECK(!*text_of(r.folder, "cells/net/seed_1/fold_2/resume.ckpt"), "resume.ckpt is left");
+}
+
+TEST(run_learns_nothing_from_noise)
+{
+  (void)state;
+  const char *folder = test_folder("run_noise");
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  made noise = easy;
+  noise.apart = 0, noise.subjects = 150;
+  make_data(folder, noise);
+  OK(run_text(folder, plain_config, &o, &r));
+  double net = accuracy_of(r.folder, "net");
+  CHECK(net > .38 && net < .68, "accuracy %g on noise", net);
+}
+
+static void run_hash(const char *folder, const char *out, const char *text, int32_t jobs, char hex[65])
+{
+  char path[1200];
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  snprintf(path, sizeof path, "%s/%s", folder, out);
+  o.out = path, o.jobs = jobs;
+  OK(run_text(folder, text, &o, &r));
+  hash_run(r.folder, hex);
+}
+
+TEST(run_gives_the_same_bytes_again_and_with_more_jobs)
+{
+  (void)state;
+  char first[65], second[65], jobs[65];
+  const char *folder = test_folder("run_same");
+  make_data(folder, easy);
+  const char *text = with("stop = \"none\"", "stop = \"inner\"; class_weight = \"balanced\"; label_smoothing = 0.1");
+  run_hash(folder, "a", text, 1, first);
+  run_hash(folder, "b", text, 1, second);
+  run_hash(folder, "c", text, 3, jobs);
+  CHECK(!strcmp(first, second), "two runs differ");
+  CHECK(!strcmp(first, jobs), "three jobs differ from one");
+}
+
+TEST(run_is_reused_resumed_and_borrowed_from)
+{
+  (void)state;
+  const char *folder = test_folder("run_folders");
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  char first[4096], done[4200];
+  make_data(folder, easy);
+  OK(run_text(folder, plain_config, &o, &r));
+  snprintf(first, sizeof first, "%s", r.folder);
+  CHECK(strstr(first, "/plain/1"), "folder %s", first);
+  OK(run_text(folder, plain_config, &o, &r));
+  CHECK(!strcmp(r.folder, first) && !r.trained && !r.reused && r.complete, "resumed %s, %d trained", r.folder, r.trained);
+  snprintf(done, sizeof done, "%s/DONE", first);
+  OK(dor_io_write(done, "", 0));
+  OK(run_text(folder, plain_config, &o, &r));
+  CHECK(!strcmp(r.folder, first) && r.reused, "a finished run was not reused");
+  OK(run_text(folder, with("arms = { ", "arms = { more = { title = \"new\"; use = [\"x\"]; train = { lr = 0.02; }; }; "), &o, &r));
+  CHECK(strstr(r.folder, "/plain/2") && r.copied == 3 && r.trained == 3, "%s: %d copied, %d trained", r.folder, r.copied, r.trained);
+  OK(run_text(folder, with("epochs = 30", "epochs = 31"), &o, &r));
+  CHECK(strstr(r.folder, "/plain/3") && r.trained == 3, "%s: %d trained", r.folder, r.trained);
+  o.out = first;
+  CHECK(run_text(folder, with("epochs = 30", "epochs = 31"), &o, &r) == DOR_E_CONFIG && strstr(dor_errmsg(), "train.epochs"), "message: %s", dor_errmsg());
+}
+
+TEST(run_subset_of_cells)
+{
+  (void)state;
+  const char *folder = test_folder("run_subset");
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  make_data(folder, easy);
+  o.fold = 2;
+  OK(run_text(folder, plain_config, &o, &r));
+  CHECK(r.trained == 1 && !r.complete, "%d trained", r.trained);
+  CHECK(*text_of(r.folder, "cells/net/seed_1/fold_2/cell.json") && !*text_of(r.folder, "cells/net/seed_1/fold_1/cell.json"), "the wrong fold");
+  o.fold = -1;
+  OK(run_text(folder, plain_config, &o, &r));
+  CHECK(r.trained == 2 && r.complete, "%d trained", r.trained);
+  o.arm = "nobody";
+  CHECK(run_text(folder, with("\"plain\"", "\"other\""), &o, &r) == DOR_E_USAGE, "an unknown arm: %s", dor_errmsg());
+}
+
+TEST(run_arms_of_every_fusion)
+{
+  (void)state;
+  const char *folder = test_folder("run_fusion");
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  made m = easy;
+  m.two_rows = true;
+  make_data(folder, m);
+  OK(run_text(folder,
+              "experiment = \"fusion\"; data = \"data.h5\"; target = { column = \"kind\"; positive = \"B\"; }; split = { folds = 3; };\n"
+              "inputs = { x = { from = \"tables\"; impute = \"mean\"; scale = \"zscore\"; net = \"mlp\"; };\n"
+              "  p = { from = \"proms\"; impute = \"median\"; scale = \"zscore\"; net = \"mlp\"; }; };\n"
+              "nets = { mlp = { kind = \"mlp\"; hidden = [8]; }; };\n"
+              "train = { lr = 0.01; epochs = 30; batch = 16; };\n"
+              "arms = { early = { use = [\"x\", \"p\"]; fusion = \"early\"; }; joint = { use = [\"p\", \"x\"]; fusion = \"joint\"; };\n"
+              "  late = { use = [\"x\", \"p\"]; fusion = \"late\"; }; one = { use = [\"x\"]; }; };\n"
+              "baselines = [\"majority\", \"logistic_age_sex\", \"logistic_proms\"];\n",
+              &o, &r));
+  const char *arms[] = {"early", "joint", "one"};
+  for (int i = 0; i < 3; i++) CHECK(accuracy_of(r.folder, arms[i]) > .93, "%s: accuracy %g", arms[i], accuracy_of(r.folder, arms[i]));
+  CHECK(accuracy_of(r.folder, "late") > .8, "late: accuracy %g", accuracy_of(r.folder, "late"));
+  CHECK(accuracy_of(r.folder, "logistic_proms") > .4, "logistic_proms: %g", accuracy_of(r.folder, "logistic_proms"));
+  CHECK(strstr(text_of(r.folder, "cells/late/seed_1/fold_1/train.csv"), ",p\n"), "late: no branch in train.csv");
+  CHECK(*text_of(r.folder, "clips.csv"), "two rows a person, but no clips.csv");
+}
+
+TEST(run_refuses_bad_numbers)
+{
+  (void)state;
+  const char *folder = test_folder("run_numeric");
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  make_data(folder, easy);
+  CHECK(run_text(folder, with("\"adam\"; lr = 0.01", "\"sgd\"; momentum = 0; lr = 100; decay = 10"), &o, &r) == DOR_E_NUMERIC, "diverging training: %s", dor_errmsg());
+  CHECK(dor_status_exit(DOR_E_NUMERIC) == 10 && strstr(dor_errmsg(), "not finite"), "message: %s", dor_errmsg());
+  char best[5000];
+  snprintf(best, sizeof best, "%s/cells/net/seed_1/fold_1/best.safetensors", r.folder);
+  CHECK(!dor_io_exists(best), "weights were written");
+}
+
+TEST(run_refuses_wrong_configs)
+{
+  (void)state;
+  const char *folder = test_folder("run_refuses");
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  made m = easy;
+  make_data(folder, m);
+  const struct { const char *what, *by, *says; } wrong[] = {
+    {"\"kind\"; positive = \"B\"", "\"kind\"; positive = \"C\"", "no class 'C'"},
+    {"positive = \"B\"", "positive = \"\"", "positive"},
+    {"\"majority\"", "\"range_of_motion\"", "flexion"},
+    {"\"majority\"", "\"majoritty\"", "did you mean 'majority'"},
+    {"batch = 16", "batch = 16; accumulate = 3", "accumulate"},
+    {"folds = 3", "folds = 100", "100"},
+    {"epochs = 30", "epohcs = 30", "epochs"},
+    {"name = \"features\"", "name = \"featurs\"", "features"}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    dor_status s = run_text(folder, with(wrong[i].what, wrong[i].by), &o, &r);
+    CHECK(dor_status_exit(s) == 2 && strstr(dor_errmsg(), wrong[i].says), "%s: status %d, message: %s", wrong[i].by, s, dor_errmsg());
+  }
+  char results[1300];
+  snprintf(results, sizeof results, "%s/results/plain/1", folder);
+  CHECK(!dor_io_exists(results), "a refused run left a folder");
+}
+
+TEST(run_dry_counts_cells)
+{
+  (void)state;
+  const char *folder = test_folder("run_dry");
+  char path[1200];
+  dor_experiment e;
+  dor_dry_run d;
+  dor_str table = {0};
+  dor_run_options o = default_options(folder);
+  make_data(folder, easy);
+  snprintf(path, sizeof path, "%s/dry.cfg", folder);
+  OK(dor_io_write(path, plain_config, strlen(plain_config)));
+  OK(dor_experiment_read(&e, path, NULL, 0));
+  OK(dor_run_dry(&e, &o, &d, &table));
+  CHECK(d.cells == 3 && d.step_s > 0 && d.total_s > 0 && d.instance_bytes > 0, "%d cells, %g s", d.cells, d.step_s);
+  CHECK(strstr(table.s, "3 cells"), "table: %s", table.s);
+  dor_str_release(&table);
+  dor_experiment_release(&e);
+}
+
+/* Weight decay, accumulation in parts, an average of weights, early end: each must train and stay reproducible. */
+TEST(run_training_options)
+{
+  (void)state;
+  const char *folder = test_folder("run_options");
+  make_data(folder, easy);
+  const char *options[] = {"accumulate = 4; batch = 16", "ema = 0.9; batch = 16", "clip = 1.0; batch = 16; schedule = \"cosine\"; warmup = 2.0",
+                           "batch = 16; last = \"drop\"", "patience = 3; batch = 16"};
+  for (int i = 0; i < 5; i++) {
+    char name[16], hex[65], folder_path[1300];
+    const char *text = i == 4 ? with("batch = 16; stop = \"none\"", "batch = 16; stop = \"inner\"; patience = 3") : with("batch = 16", options[i]);
+    snprintf(name, sizeof name, "o%d", i);
+    run_hash(folder, name, text, 1, hex);
+    snprintf(folder_path, sizeof folder_path, "%s/%s", folder, name);
+    CHECK(accuracy_of(folder_path, "net") > .9, "%s: accuracy %g", options[i], accuracy_of(folder_path, "net"));
+  }
+}
