@@ -56,6 +56,8 @@ bool dor_colour(int fd);                                               /* a term
 DOR_MUST dor_status dor_cli_assigned(dor_cli *c, const dor_key *keys, void *obj);
 /* --out, or a message that it is needed. */
 DOR_MUST dor_status dor_cli_need_out(const dor_cli *c, const char *what);
+/* Refuse a file or folder that is not there. errors USAGE */
+DOR_MUST dor_status dor_cli_must_exist(const char *path);
 /* Refuse to replace a file unless --force. */
 DOR_MUST dor_status dor_cli_may_write(const dor_cli *c, const char *path);
 

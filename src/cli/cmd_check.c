@@ -8,6 +8,7 @@
 static dor_status run(dor_cli *c)
 {
   dor_str s = {0};
+  DOR_TRY(dor_cli_must_exist(c->arg[0]));
   dor_status status = dor_check_file(c->arg[0], c->json, &s);
   dor_out_str(&s);
   DOR_TRY(status);

@@ -10,6 +10,7 @@ static dor_status run(dor_cli *c)
   dor_import_cfg cfg;
   DOR_TRY(dor_cli_need_out(c, "dataset"));
   DOR_TRY(dor_cli_assigned(c, dor_import_keys, &cfg));
+  DOR_TRY(dor_cli_must_exist(c->arg[1]));
   DOR_TRY(dor_cli_may_write(c, c->out));
   DOR_TRY(dor_import(c->arg[0], c->arg[1], c->out, &cfg, c->dry_run));
   if (!c->dry_run) dor_say(c, "wrote %s", c->out);

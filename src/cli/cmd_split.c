@@ -58,6 +58,7 @@ static dor_status run(dor_cli *c)
   dor_dataset d = {0};
   DOR_TRY(read_keys(c, &s));
   if (c->out) DOR_TRY(dor_cli_may_write(c, c->out));
+  DOR_TRY(dor_cli_must_exist(c->arg[0]));
   DOR_TRY(dor_dataset_read(&d, c->arg[0]));
   dor_status status = make(c, &d, &s);
   dor_dataset_release(&d);

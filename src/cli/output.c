@@ -124,6 +124,13 @@ dor_status dor_cli_need_out(const dor_cli *c, const char *what)
   return DOR_OK;
 }
 
+dor_status dor_cli_must_exist(const char *path)
+{
+  char shown[512];
+  DOR_NEED(dor_io_exists(path), USAGE, "%s: no such file or folder", dor_printable(path, shown, sizeof shown));
+  return DOR_OK;
+}
+
 dor_status dor_cli_may_write(const dor_cli *c, const char *path)
 {
   DOR_NEED(c->force || c->dry_run || !dor_io_exists(path), USAGE, "%s is there already; --force replaces it", path);
