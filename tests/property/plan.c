@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
 #include "graph/graph.h"
 #include "ops/ops.h"
@@ -99,4 +100,71 @@ TEST(plan_never_lets_live_values_overlap)
     dor_graph_release(&g);
   }
   CHECK(planned < bound + bound / 5, "plans are %.3f of the lower bound on average", (double)planned / (double)bound);
+}
+
+static dor_val conv(dor_graph *g, dor_val x, int32_t out, int32_t kernel, int32_t stride)
+{
+  dor_shape s = dor_graph_type(g, x).shape;
+  dor_val w = dor_graph_block(g, DOR_PARAM, 0, (int64_t)kernel * kernel * s.d[3] * out, "w");
+  if (g->status) return DOR_NONE;
+  g->value[w].type.shape = DOR_SHAPE(kernel, kernel, s.d[3], out);
+  return dor_relu(g, dor_conv2d(g, x, w, stride, kernel / 2, 1, 1));
+}
+
+/* What branch j gives to branch i: smaller maps are enlarged, larger ones strided down. */
+static dor_val exchange(dor_graph *g, dor_val x, int32_t j, int32_t i, int32_t width)
+{
+  if (j > i) {
+    dor_shape s = dor_graph_type(g, x).shape;
+    return dor_resize(g, conv(g, x, width << i, 1, 1), s.d[1] << (j - i), s.d[2] << (j - i));
+  }
+  for (int32_t u = j; u < i; u++) x = conv(g, x, width << (u + 1), 3, 2);
+  return x;
+}
+
+/* A net shaped like HRNet: branches at 1/4, 1/8 .. 1/32 that exchange after each stage. */
+static dor_val hrnet(dor_graph *g, int32_t size, int32_t width)
+{
+  enum { BRANCHES = 4, BLOCKS = 4 };
+  dor_val b[BRANCHES], fused[BRANCHES], x = dor_graph_input(g, "image", (dor_type){DOR_SHAPE(4, size, size, 3), DOR_F32});
+  b[0] = conv(g, conv(g, conv(g, x, 64, 3, 2), 64, 3, 2), width, 3, 1);
+  for (int32_t n = 2; n <= BRANCHES; n++) {
+    b[n - 1] = conv(g, b[n - 2], width << (n - 1), 3, 2);
+    for (int32_t i = 0; i < n * BLOCKS; i++) b[i % n] = dor_add(g, b[i % n], conv(g, conv(g, b[i % n], width << i % n, 3, 1), width << i % n, 3, 1));
+    for (int32_t i = 0; i < n; i++) {
+      fused[i] = b[i];
+      for (int32_t j = 0; j < n; j++)
+        if (j != i) fused[i] = dor_add(g, fused[i], exchange(g, b[j], j, i, width));
+    }
+    memcpy(b, fused, (size_t)n * sizeof *b);
+  }
+  return conv(g, b[0], 17, 1, 1);
+}
+
+static void check_near_bound(const char *what, dor_graph *g)
+{
+  dor_plan p;
+  double start = dor_clock_s();
+  OK(dor_graph_plan(g, NULL, &p));
+  double ms = (dor_clock_s() - start) * 1e3, mib = 1048576;
+  CHECK(p.total <= p.bound + p.bound / 50, "%s: planned %zu, lower bound %zu", what, p.total, p.bound);
+  print_message("    %-9s %4d nodes: %.1f MiB unplanned, %.1f planned, %.1f at least; %.0f ms\n", what, g->nnode, (double)p.unplanned / mib,
+                (double)p.total / mib, (double)p.bound / mib, ms);
+}
+
+TEST(plan_of_a_net_like_hrnet_is_near_its_lower_bound)
+{
+  dor_graph g;
+  dor_graph_init(&g, NULL, true);
+  dor_val y = hrnet(&g, 256, 32);
+  OK(dor_graph_status(&g));
+  dor_graph_keep(&g, y, "maps");
+  check_near_bound("inference", &g);
+  dor_val wrt[1024], grad[1024], seed = dor_graph_input(&g, "seed", dor_graph_type(&g, y));
+  int32_t n = 0;
+  for (dor_val v = 0; v < g.nvalue; v++)
+    if (g.value[v].kind == DOR_PARAM) wrt[n++] = v;
+  OK(dor_graph_grad(&g, &dor_op_accumulate, y, seed, n, wrt, grad));
+  check_near_bound("training", &g);
+  dor_graph_release(&g);
 }
