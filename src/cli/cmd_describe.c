@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dorsum describe: the programs of a config's arms, or of a model by name: layers,
+ * shapes, parameters, FLOPs, memory plan, and the kernel that serves each node. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "train/setup.h"
+
+static void parameters(const dor_params *p)
+{
+  char shape[64];
+  for (int32_t i = 0; i < p->n; i++) {
+    const dor_param_spec *s = &p->at[i].spec;
+    size_t n = 0;
+    for (int32_t d = 0; d < s->shape.n; d++) n += (size_t)snprintf(shape + n, sizeof shape - n, "%s%d", d ? "," : "", s->shape.d[d]);
+    dor_out("  %-40s [%s]%s\n", s->name, s->shape.n ? shape : "", s->state ? "  running statistic" : "");
+  }
+}
+
+static void program(const char *what, const dor_program *p)
+{
+  dor_cost cost = dor_program_cost(p);
+  dor_str s = {0};
+  dor_out("\n%s: %.4g MFLOP, %.4g MB moved, %.4g MiB planned\n", what, cost.flops * 1e-6, cost.bytes * 1e-6, (double)dor_program_pool_bytes(p) / 1048576.0);
+  dor_program_dump(p, &s);
+  dor_out_str(&s);
+}
+
+static void summary_json(const char *name, const dor_params *p, const dor_program *eval, const dor_program *train, bool *started)
+{
+  dor_cost e = dor_program_cost(eval);
+  dor_out("%s{\"name\": \"%s\", \"parameters\": %lld, \"eval_flops\": %.17g, \"eval_bytes\": %zu", *started ? ",\n " : "[", name,
+          (long long)dor_params_count(p, true), e.flops, dor_program_pool_bytes(eval));
+  if (train) dor_out(", \"train_flops\": %.17g, \"train_bytes\": %zu", dor_program_cost(train).flops, dor_program_pool_bytes(train));
+  dor_out("}");
+  *started = true;
+}
+
+/* ---- a config ---- */
+
+static void branch(const dor_cli *c, const dor_arm *arm, const dor_branch *b, bool *started)
+{
+  char name[256], title[64];
+  const dor_network *n = &b->net;
+  snprintf(name, sizeof name, "%s%s%s", arm->name, *b->name ? "/" : "", b->name);
+  if (c->json) {
+    summary_json(name, &n->params, n->eval, n->first, started);
+    return;
+  }
+  dor_out("%sarm %s: %lld parameters, %d outputs, batch %d in %d part%s\n", *started ? "\n" : "", name, (long long)dor_params_count(&n->params, true), n->n_out,
+          n->batch, n->parts, n->parts == 1 ? "" : "s");
+  *started = true;
+  parameters(&n->params);
+  snprintf(title, sizeof title, "evaluation of %d", n->eval_batch);
+  program(title, n->eval);
+  snprintf(title, sizeof title, "training step of %d, forward and backward", n->batch / n->parts);
+  program(title, n->first);
+  program("update", n->update);
+}
+
+static dor_status of_setup(const dor_cli *c, dor_setup *u)
+{
+  bool started = false;
+  for (int32_t i = 0; i < u->study.n_arms; i++) {
+    const dor_study_arm *sa = &u->study.arm[i];
+    if (c->arm && strcmp(c->arm, sa->arm->name)) continue;
+    DOR_TRY(dor_study_compile(&u->study, i));
+    for (int32_t k = 0; k < sa->n_branches; k++) branch(c, sa->arm, &sa->branch[k], &started);
+  }
+  DOR_NEED(started, USAGE, "no arm '%s' in this config", c->arm ? c->arm : "");
+  if (c->json) dor_out("]\n");
+  return DOR_OK;
+}
+
+static dor_status of_config(dor_cli *c, const char *path)
+{
+  dor_experiment e;
+  dor_setup u = {0};
+  DOR_TRY(dor_experiment_read(&e, path, c->assign, c->n_assign));
+  dor_status s = dor_setup_data(&u, &e, NULL);
+  if (!s) s = dor_study_make(&u.study, &e, &u.data);
+  if (!s) s = of_setup(c, &u);
+  dor_setup_release(&u);
+  dor_experiment_release(&e);
+  if (!s) dor_say(c, "next: dorsum run %s --dry-run", path);
+  return s;
+}
+
+/* ---- a model ---- */
+
+typedef struct shape_cfg { /* what a model's own keys do not say */
+  dor_ints size;
+  int64_t features, outputs, batch;
+} shape_cfg;
+
+static const dor_key shape_keys[] = {
+#define KEYS_OF shape_cfg
+#include "base/keys_rows.h"
+    KEY_INTS(size, "128,128", 1, 65536, "pixel", "pictures: height, width")
+    KEY_INT(features, 16, 1, 1000000, "", "numbers: how many")
+    KEY_INT(outputs, 2, 1, 100000, "class", "of the last linear layer")
+    KEY_INT(batch, 1, 1, 65536, "sample", "rows at a time")
+#include "base/keys_end.h"
+    {0}};
+
+static const char *const *names_of(const dor_key *keys, const char *names[], size_t most)
+{
+  size_t n = 0;
+  for (; keys->name && n + 1 < most; keys++) names[n++] = keys->name;
+  names[n] = NULL;
+  return names;
+}
+
+static dor_status model_settings(dor_cli *c, const dor_model *m, void *cfg, shape_cfg *s)
+{
+  dor_tree root = {.type = DOR_TREE_GROUP, .file = "command line"};
+  const char *own[8], *models[64];
+  for (int32_t i = 0; i < c->n_assign; i++) DOR_TRY(dor_tree_assign(&c->arena, &root, c->assign[i]));
+  DOR_TRY(dor_schema_defaults(m->keys, cfg, &c->arena));
+  DOR_TRY(dor_schema_defaults(shape_keys, s, &c->arena));
+  DOR_TRY(dor_schema_load(m->keys, cfg, &root, names_of(shape_keys, own, 8), &c->arena));
+  DOR_TRY(dor_schema_load(shape_keys, s, &root, names_of(m->keys, models, 64), &c->arena));
+  DOR_NEED(s->size.n == 2, CONFIG, "command line: 'size' wants height,width, got %d numbers", s->size.n);
+  return DOR_OK;
+}
+
+static dor_status build_model(const dor_model *m, const void *cfg, const shape_cfg *s, dor_params *params, dor_program **out)
+{
+  dor_graph g;
+  dor_type t = {.dtype = DOR_F32};
+  bool pictures = !strcmp(m->takes, "image");
+  t.shape = pictures ? DOR_SHAPE((int32_t)s->batch, (int32_t)s->size.v[0], (int32_t)s->size.v[1], 1) : DOR_SHAPE((int32_t)s->batch, (int32_t)s->features);
+  dor_graph_init(&g, params, false);
+  dor_val logits = dor_layer_linear(&g, "out", m->body(&g, cfg, dor_graph_input(&g, "x0", t)), (int32_t)s->outputs);
+  dor_graph_keep(&g, logits, "logits");
+  dor_status status = dor_graph_status(&g);
+  if (status) {
+    dor_graph_release(&g);
+    return status;
+  }
+  return dor_program_build(out, &g, &dor_backend_cpu, &(dor_program_options){.threads = 1});
+}
+
+static dor_status of_model(dor_cli *c, const dor_model *m)
+{
+  shape_cfg s;
+  dor_params params = {0};
+  dor_program *p = NULL;
+  bool started = false;
+  void *cfg = dor_arena_alloc(&c->arena, m->cfg_size);
+  DOR_NEED(cfg, NOMEM, "out of memory");
+  DOR_TRY(model_settings(c, m, cfg, &s));
+  dor_status status = build_model(m, cfg, &s, &params, &p);
+  if (!status && c->json) {
+    summary_json(m->name, &params, p, NULL, &started);
+    dor_out("]\n");
+  } else if (!status) {
+    dor_out("%s (%s): %lld parameters\n", m->name, m->source, (long long)dor_params_count(&params, true));
+    parameters(&params);
+    program("evaluation", p);
+    dor_say(c, "next: a config whose nets have kind = \"%s\"; dorsum describe CONFIG shows its training step too", m->name);
+  }
+  dor_program_release(p);
+  dor_params_release(&params);
+  return status;
+}
+
+static dor_status run(dor_cli *c)
+{
+  const dor_model *m = dor_model_find(c->arg[0]);
+  return m ? of_model(c, m) : of_config(c, c->arg[0]);
+}
+
+const dor_command dor_command_describe = {
+    .name = "describe",
+    .summary = "layers, shapes, parameters, FLOPs, memory plan and kernels",
+    .usage = "CONFIG|MODEL [key=value ...]",
+    .options = "azJq",
+    .examples = "  dorsum describe silhouette_cnn channels=16,32 --size 64,64\n"
+                "  dorsum describe mlp hidden=32 features=6\n"
+                "  dorsum describe experiments/backtracker/quick.cfg --arm joint\n",
+    .text = "A config is described with its data, as it would be trained; a model by name alone (dorsum help models), with its own\n"
+            "keys and size, features, outputs, batch. One line a node: op, inputs, outputs with shapes, memory, kernel.\n",
+    .least = 1,
+    .most = 1,
+    .run = run};
