@@ -4,6 +4,7 @@
 #include "report/analysis.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *dor_stamp(const dor_report_meta *m)
@@ -72,8 +73,23 @@ static dor_status take_arm(dor_analysis *x, const dor_report_arm *arm, int32_t i
   r->confusion = dor_arena_alloc(x->a, ((size_t)k * (size_t)k + 1) * sizeof *r->confusion);
   DOR_NEED(r->confusion, NOMEM, "%d classes", k);
   if (k) dor_confusion(r->scores.n, k, r->scores.truth, r->scores.decided, r->confusion);
-  for (int32_t i = 0; i < r->scores.n; i++)
-    if (r->scores.fold[i] >= x->n_folds) x->n_folds = r->scores.fold[i] + 1;
+  return DOR_OK;
+}
+
+static int ascending(const void *a, const void *b)
+{
+  const int32_t *x = a, *y = b;
+  return (*x > *y) - (*x < *y);
+}
+
+static dor_status number_folds(dor_analysis *x)
+{
+  const dor_predictions *p = x->p;
+  x->fold = dor_arena_copy(x->a, p->fold, (size_t)p->n * sizeof *x->fold);
+  DOR_NEED(x->fold, NOMEM, "%d rows", p->n);
+  qsort(x->fold, (size_t)p->n, sizeof *x->fold, ascending);
+  for (int32_t i = 0; i < p->n; i++)
+    if (!i || x->fold[i] != x->fold[x->n_folds - 1]) x->fold[x->n_folds++] = x->fold[i];
   return DOR_OK;
 }
 
@@ -92,6 +108,7 @@ dor_status dor_analyse(dor_arena *a, const dor_report_meta *m, const dor_predict
   DOR_NEED(x.n_arms > 0, DATA, "predictions: none of the %d arms has a row", m->n_arms);
   x.reference = find_result(&x, m->reference), x.primary = find_result(&x, m->primary);
   if (x.reference < 0) x.reference = 0;
+  DOR_TRY(number_folds(&x));
   DOR_TRY(dor_analyse_metrics(&x));
   DOR_TRY(dor_analyse_contrasts(&x));
   *out = x;

@@ -44,7 +44,8 @@ typedef struct dor_analysis {
   const dor_report_meta *m;
   const dor_predictions *p;
   bool clustered;              /* some cluster holds more than one unit */
-  int32_t n_arms, reference, primary, n_folds; /* primary -1: none; folds of the first repeat, numbered from 0 */
+  int32_t n_arms, reference, primary; /* primary -1: none */
+  int32_t n_folds, *fold;      /* the folds' numbers, ascending */
   dor_arm_result *arm;
   int32_t n_rows, rows_cap, n_contrasts;
   dor_result *row;

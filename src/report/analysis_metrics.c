@@ -245,8 +245,8 @@ static dor_status by_fold(dor_analysis *x, int32_t arm, const specs *q)
     if (x->p->arm[i] == x->arm[arm].index && x->p->repeat[i] < repeat) repeat = x->p->repeat[i];
   DOR_TRY(dor_scores_of(x->a, x->p, x->arm[arm].index, -1, repeat, &first_repeat));
   for (int32_t k = 0; k < x->n_folds && x->n_folds > 1; k++) {
-    DOR_TRY(part_of(x->a, &first_repeat, k, &part));
-    if (part.n) DOR_TRY(describe_all(x, arm, &part, q, k, DOR_ALL));
+    DOR_TRY(part_of(x->a, &first_repeat, x->fold[k], &part));
+    if (part.n) DOR_TRY(describe_all(x, arm, &part, q, x->fold[k], DOR_ALL));
   }
   return summarise(x, arm, q, first, true);
 }

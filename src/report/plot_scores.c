@@ -257,11 +257,11 @@ dor_status dor_plot_folds(const dor_analysis *x, const char *folder, dor_plot *o
   out->width = 300 + 130 * x->n_arms;
   dor_str_add(dat, "# place, fold, accuracy in percent; then place, accuracy over all units\n");
   for (int32_t a = 0; a < x->n_arms; a++)
-    for (int32_t fold = 0; fold < x->n_folds; fold++) {
-      const dor_result *r = dor_result_find(x, a, fold, DOR_ALL, "accuracy", -1);
+    for (int32_t k = 0; k < x->n_folds; k++) {
+      const dor_result *r = dor_result_find(x, a, x->fold[k], DOR_ALL, "accuracy", -1);
       if (!r) continue;
-      number(dat, a + 0.5 * ((fold + 0.5) / x->n_folds - 0.5));
-      dor_str_fmt(dat, "%d ", fold);
+      number(dat, a + 0.5 * ((k + 0.5) / x->n_folds - 0.5));
+      dor_str_fmt(dat, "%d ", x->fold[k]);
       number(dat, 100 * r->value);
       dor_str_add(dat, "\n");
     }

@@ -47,20 +47,16 @@ dor_status dor_result_code(dor_arena *a, const char *predictions, const char *co
   return DOR_OK;
 }
 
-static int32_t count_folds(const dor_predictions *p)
+/* Different numbers in a column. */
+static int32_t count(const int32_t *v, int32_t n)
 {
-  int32_t most = 0;
-  for (int32_t i = 0; i < p->n; i++)
-    if (p->fold[i] > most) most = p->fold[i];
-  return most + 1;
-}
-
-static int32_t count_repeats(const dor_predictions *p)
-{
-  int32_t most = 0;
-  for (int32_t i = 0; i < p->n; i++)
-    if (p->repeat[i] > most) most = p->repeat[i];
-  return most + 1;
+  int32_t different = 0;
+  for (int32_t i = 0; i < n; i++) {
+    bool seen = false;
+    for (int32_t j = 0; !seen && j < i; j++) seen = v[j] == v[i];
+    different += !seen;
+  }
+  return different;
 }
 
 static int32_t count_seeds(const dor_predictions *p)
@@ -96,10 +92,10 @@ static dor_status foreign(dor_arena *a, const char *csv, const dor_predictions *
   dor_report_arm *arm = dor_arena_alloc(a, (size_t)p->n_arms * sizeof *arm);
   DOR_NEED(arm, NOMEM, "%d arms", p->n_arms);
   for (int32_t i = 0; i < p->n_arms; i++) arm[i] = (dor_report_arm){p->arm_name[i], p->arm_name[i], false};
-  int32_t folds = count_folds(p);
+  int32_t folds = count(p->fold, p->n);
   *m = (dor_report_meta){.experiment = "", .title = slash ? slash + 1 : csv, .question = "", .positive = p->n_classes == 2 ? p->class_name[1] : NULL,
                          .scheme = folds > 1 ? dor_arena_fmt(a, "%d folds, as the file says", folds) : "", .threshold = threshold_text(a, p), .pool = "",
-                         .per = p->n_units > p->n_clusters ? "row" : "subject", .n_seeds = count_seeds(p), .repeats = count_repeats(p), .metric = "accuracy",
+                         .per = p->n_units > p->n_clusters ? "row" : "subject", .n_seeds = count_seeds(p), .repeats = count(p->repeat, p->n), .metric = "accuracy",
                          .common = true, .n_arms = p->n_arms, .arm = arm, .people = p->n_clusters, .leakage = "", .level = 0.95, .replicates = 2000};
   DOR_NEED(m->scheme && m->threshold, NOMEM, "%s", csv);
   return dor_result_code(a, csv, "", &m->result);

@@ -8,7 +8,7 @@
 #include "report/output.h"
 #include "report/text.h"
 
-enum { WIDTH = 100, INDENT = 10, MOST_COLUMNS = 12, GAP = 2 };
+enum { WIDTH = 100, INDENT = 10, MOST_COLUMNS = 12, GAP = 2, NARROW = 16 };
 
 static const char *kept(const dor_analysis *x, dor_str *s)
 {
@@ -113,8 +113,9 @@ static void measure(columns *t)
     t->width[c] = w;
     if (c) used += w ? w + GAP : 0;
   }
-  if (t->width[0] > WIDTH - used) t->width[0] = WIDTH - used;
-  if (t->width[0] >= 12) return;
+  if (t->width[0] <= WIDTH - used) return;
+  t->width[0] = WIDTH - used;
+  if (t->width[0] >= NARROW) return;
   t->width[0] += t->width[1] ? t->width[1] + GAP : 0, t->width[1] = 0; /* too narrow: the roles go, the names stay */
 }
 
@@ -196,7 +197,7 @@ static const char *p_text(const dor_analysis *x, double p)
   return kept(x, &s);
 }
 
-static const char *role_of(const dor_analysis *x, int32_t arm) { return arm == x->reference ? "reference" : arm == x->primary ? "primary" : ""; }
+static const char *role_of(const dor_analysis *x, int32_t arm) { return !x->n_contrasts ? "" : arm == x->reference ? "reference" : arm == x->primary ? "primary" : ""; }
 
 static bool several_seeds(const dor_analysis *x)
 {

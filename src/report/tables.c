@@ -142,12 +142,8 @@ static const char *fold_name(const dor_analysis *x, int32_t fold)
   return fold == DOR_MEAN ? "mean" : fold == DOR_SD ? "SD" : dor_arena_fmt(x->a, "%d", fold);
 }
 
-/* Fold, mean and SD after one another; -4 ends. */
-static int32_t next_fold(const dor_analysis *x, int32_t fold)
-{
-  if (fold >= 0) return fold + 1 < x->n_folds ? fold + 1 : DOR_MEAN;
-  return fold == DOR_MEAN ? DOR_SD : -4;
-}
+/* The folds, then mean and SD. */
+static int32_t fold_at(const dor_analysis *x, int32_t i) { return i < x->n_folds ? x->fold[i] : i == x->n_folds ? DOR_MEAN : DOR_SD; }
 
 dor_status dor_grid_folds(const dor_analysis *x, dor_grid *g)
 {
@@ -157,7 +153,8 @@ dor_status dor_grid_folds(const dor_analysis *x, dor_grid *g)
   g->head[0] = "arm", g->head[1] = "fold", g->head[2] = "n";
   for (int32_t i = 0; i < n; i++) g->head[i + 3] = c[i].head;
   for (int32_t a = 0; a < x->n_arms; a++)
-    for (int32_t fold = 0; fold != -4; fold = next_fold(x, fold)) {
+    for (int32_t k = 0; k < x->n_folds + 2; k++) {
+      int32_t fold = fold_at(x, k);
       const dor_result *first = value(x, a, fold, DOR_ALL, &c[0]);
       if (!first) continue;
       const char **cell = g->cell + g->n_rows++ * g->n_cols;
@@ -176,7 +173,8 @@ static void folds_csv(const dor_analysis *x, dor_str *s)
   for (int32_t i = 0; i < n; i++) dor_str_fmt(s, ",%s", c[i].metric);
   dor_str_add(s, ",stamp\n");
   for (int32_t a = 0; a < x->n_arms; a++)
-    for (int32_t fold = 0; fold < x->n_folds; fold++) {
+    for (int32_t k = 0; k < x->n_folds; k++) {
+      int32_t fold = x->fold[k];
       const dor_result *first = value(x, a, fold, DOR_ALL, &c[0]);
       if (!first) continue;
       dor_csv_put(s, x->arm[a].arm->name, false);

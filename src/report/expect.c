@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report/expect.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/csv.h"
+#include "base/io.h"
+#include "base/tree.h"
+#include "eval/metric.h"
+
+typedef struct metrics { /* metrics.csv */
+  dor_csv t;
+  int32_t arm, fold, seed, metric, cls, value, lo, hi, n, k;
+} metrics;
+
+typedef struct row {     /* of expected */
+  const char *arm, *metric, *seed, *cls, *data;
+  double value, tolerance, at_least;
+} row;
+
+static dor_status open_metrics(dor_arena *a, const char *folder, metrics *m)
+{
+  char *path = dor_path_join(a, folder, "metrics.csv");
+  DOR_NEED(path, NOMEM, "%s", folder);
+  DOR_TRY(dor_csv_read(a, path, &m->t));
+  const struct { const char *name; int32_t *col; } need[] = {{"arm", &m->arm}, {"fold", &m->fold}, {"seed", &m->seed}, {"metric", &m->metric}, {"class", &m->cls},
+                                                             {"value", &m->value}, {"ci_lo", &m->lo}, {"ci_hi", &m->hi}, {"n", &m->n}, {"k", &m->k}};
+  for (size_t i = 0; i < sizeof need / sizeof *need; i++) DOR_TRY(dor_csv_need(&m->t, need[i].name, need[i].col));
+  return DOR_OK;
+}
+
+/* The row of a figure over all folds; without a class the first: overall, macro, or the positive class. -1: none */
+static int32_t find(const metrics *m, const char *arm, const char *metric, const char *seed, const char *cls)
+{
+  for (int32_t i = 0; i < m->t.n_rows; i++) {
+    bool same = !strcmp(dor_csv_at(&m->t, i, m->arm), arm) && !strcmp(dor_csv_at(&m->t, i, m->metric), metric) && !strcmp(dor_csv_at(&m->t, i, m->fold), "all") &&
+                !strcmp(dor_csv_at(&m->t, i, m->seed), seed);
+    if (same && (!cls[0] || !strcmp(dor_csv_at(&m->t, i, m->cls), cls))) return i;
+  }
+  return -1;
+}
+
+static double number(const metrics *m, int32_t i, int32_t col)
+{
+  double v;
+  return i >= 0 && dor_csv_at(&m->t, i, col)[0] && !dor_parse_real(dor_csv_at(&m->t, i, col), &v) ? v : NAN;
+}
+
+static dor_status known_metric(const dor_tree *at, const char *name)
+{
+  const char *all[DOR_METRIC_COUNT];
+  char where[256];
+  if (dor_metric_find(name) >= 0) return DOR_OK;
+  for (int i = 0; i < DOR_METRIC_COUNT; i++) all[i] = dor_metrics[i].name;
+  const char *near = dor_nearest(name, all, DOR_METRIC_COUNT);
+  return near ? DOR_FAIL(CONFIG, "%s: no metric '%s'; did you mean '%s'?", dor_tree_where(at, where), name, near)
+              : DOR_FAIL(CONFIG, "%s: no metric '%s'", dor_tree_where(at, where), name);
+}
+
+static dor_status real_of(const dor_tree *t, double *out)
+{
+  char where[256];
+  DOR_NEED(t->type == DOR_TREE_REAL || t->type == DOR_TREE_INT, CONFIG, "%s: '%s' must be a number", dor_tree_where(t, where), t->name);
+  *out = t->type == DOR_TREE_REAL ? t->r : (double)t->i;
+  return DOR_OK;
+}
+
+static dor_status text_of(const dor_tree *t, const char **out)
+{
+  char where[256];
+  DOR_NEED(t->type == DOR_TREE_TEXT, CONFIG, "%s: '%s' must be a text", dor_tree_where(t, where), t->name);
+  *out = t->text;
+  return DOR_OK;
+}
+
+static dor_status read_row(const dor_tree *t, row *r)
+{
+  char where[256];
+  *r = (row){.arm = "", .metric = "", .seed = "all", .cls = "", .data = "", .value = NAN, .tolerance = NAN, .at_least = NAN};
+  DOR_NEED(t->type == DOR_TREE_GROUP, CONFIG, "%s: 'expected' is a list of groups, ( { arm = ...; } )", dor_tree_where(t, where));
+  const struct { const char *name, **text; double *real; } key[] = {{"arm", &r->arm, NULL}, {"metric", &r->metric, NULL}, {"seed", &r->seed, NULL},
+                                                                    {"class", &r->cls, NULL}, {"data", &r->data, NULL}, {"value", NULL, &r->value},
+                                                                    {"tolerance", NULL, &r->tolerance}, {"at_least", NULL, &r->at_least}};
+  enum { KEYS = sizeof key / sizeof *key };
+  for (const dor_tree *c = t->first; c; c = c->next) {
+    int i = 0;
+    while (i < KEYS && strcmp(key[i].name, c->name) != 0) i++;
+    DOR_NEED(i < KEYS, CONFIG, "%s: no key '%s'; there are arm metric seed class data value tolerance at_least", dor_tree_where(c, where), c->name);
+    if (key[i].text) DOR_TRY(text_of(c, key[i].text));
+    else DOR_TRY(real_of(c, key[i].real));
+  }
+  DOR_TRY(known_metric(t, r->metric));
+  bool about = !isnan(r->value) && !isnan(r->tolerance), least = !isnan(r->at_least);
+  DOR_NEED(r->arm[0] && about != least, CONFIG, "%s: an arm, a metric, and either value and tolerance or at_least", dor_tree_where(t, where));
+  return DOR_OK;
+}
+
+static void put_obtained(const metrics *m, int32_t i, dor_str *out)
+{
+  double value = number(m, i, m->value), lo = number(m, i, m->lo), hi = number(m, i, m->hi), k = number(m, i, m->k), n = number(m, i, m->n);
+  if (i < 0) {
+    dor_str_add(out, "not in this run");
+    return;
+  }
+  dor_str_fmt(out, "%.4f", value);
+  if (!isnan(lo) && !isnan(hi)) dor_str_fmt(out, " (%.4f-%.4f)", lo, hi);
+  if (!isnan(k) && !isnan(n)) dor_str_fmt(out, " %.0f/%.0f", k, n);
+  else if (!isnan(n) && !strcmp(dor_csv_at(&m->t, i, m->seed), "all")) dor_str_fmt(out, " n = %.0f", n);
+}
+
+static dor_status published_arm(const metrics *m, const dor_tree *arm, dor_str *out)
+{
+  for (const dor_tree *c = arm->first; c; c = c->next) {
+    double value = NAN;
+    DOR_TRY(known_metric(c, c->name));
+    DOR_TRY(real_of(c, &value));
+    dor_str_fmt(out, "%-20s %-18s %-18.4f ", arm->name, c->name, value);
+    put_obtained(m, find(m, arm->name, c->name, "all", ""), out);
+    dor_str_add(out, "\n");
+  }
+  return DOR_OK;
+}
+
+static dor_status published(const metrics *m, const dor_tree *root, dor_str *out)
+{
+  const dor_tree *group = dor_tree_find(root, "published"), *source = dor_tree_find(root, "published.source"), *n = dor_tree_find(root, "published.n");
+  char where[256];
+  if (!group) return DOR_OK;
+  DOR_NEED(group->type == DOR_TREE_GROUP, CONFIG, "%s: 'published' must be a group", dor_tree_where(group, where));
+  dor_str_fmt(out, "%-20s %-18s %-18s %s\n", "arm", "metric", "published", "obtained (interval)");
+  for (const dor_tree *c = group->first; c; c = c->next) {
+    if (c == source || c == n) continue;
+    DOR_NEED(c->type == DOR_TREE_GROUP, CONFIG, "%s: '%s' must be an arm's group of metrics", dor_tree_where(c, where), c->name);
+    DOR_TRY(published_arm(m, c, out));
+  }
+  if (source && source->type == DOR_TREE_TEXT) dor_str_fmt(out, "published: %s", source->text);
+  if (n && n->type == DOR_TREE_INT) dor_str_fmt(out, "%s%lld", source ? ", n = " : "published: n = ", (long long)n->i);
+  if (source || n) dor_str_add(out, "\n");
+  return DOR_OK;
+}
+
+static bool held(const row *r, double value)
+{
+  return isnan(r->at_least) ? fabs(value - r->value) <= r->tolerance + 1e-12 : value >= r->at_least - 1e-12;
+}
+
+static void put_row(const row *r, dor_str *out)
+{
+  char want[64];
+  if (isnan(r->at_least)) snprintf(want, sizeof want, "%.4f +- %.4f", r->value, r->tolerance);
+  else snprintf(want, sizeof want, ">= %.4f", r->at_least);
+  dor_str_fmt(out, "%-20s %-18s %-18s ", r->arm, r->metric, want);
+}
+
+/* One row of `expected`: held, not held (MISMATCH, remembered in *first) or for other data. */
+static dor_status test_row(const metrics *m, const row *r, const char *data, dor_str *out, int32_t *tested, char first[256])
+{
+  int32_t i = find(m, r->arm, r->metric, r->seed, r->cls);
+  double value = number(m, i, m->value);
+  put_row(r, out);
+  if (r->data[0] && strcmp(r->data, data) != 0) {
+    dor_str_fmt(out, "not tested: for data = \"%s\"\n", r->data);
+    return DOR_OK;
+  }
+  put_obtained(m, i, out);
+  ++*tested;
+  bool ok = held(r, value);
+  dor_str_fmt(out, "%s   %s\n", !strcmp(r->seed, "mean") ? " mean of single seeds" : "", ok ? "held" : "NOT HELD");
+  if (ok || first[0]) return DOR_OK;
+  if (isnan(r->at_least)) snprintf(first, 256, "%s %s: %.4f where %.4f +- %.4f is expected", r->arm, r->metric, value, r->value, r->tolerance);
+  else snprintf(first, 256, "%s %s: %.4f where at least %.4f is expected", r->arm, r->metric, value, r->at_least);
+  return DOR_OK;
+}
+
+static dor_status expected(const metrics *m, const dor_tree *root, const char *data, dor_str *out, int32_t *tested)
+{
+  const dor_tree *list = dor_tree_find(root, "expected");
+  char where[256], first[256] = "";
+  if (!list) return DOR_OK;
+  DOR_NEED(list->type == DOR_TREE_LIST, CONFIG, "%s: 'expected' is a list of groups, ( { arm = ...; } )", dor_tree_where(list, where));
+  dor_str_fmt(out, "\n%-20s %-18s %-18s %s\n", "arm", "metric", "expected", "obtained");
+  for (const dor_tree *c = list->first; c; c = c->next) {
+    row r;
+    DOR_TRY(read_row(c, &r));
+    DOR_TRY(test_row(m, &r, data, out, tested, first));
+  }
+  DOR_NEED(!first[0], MISMATCH, "%s", first);
+  return DOR_OK;
+}
+
+static dor_status check(dor_arena *a, const char *expect, const char *folder, const char *data, dor_str *out, int32_t *tested)
+{
+  dor_tree *root;
+  metrics m;
+  char where[256];
+  DOR_TRY(dor_tree_read(a, expect, &root));
+  for (const dor_tree *c = root->first; c; c = c->next)
+    DOR_NEED(!strcmp(c->name, "published") || !strcmp(c->name, "expected"), CONFIG, "%s: no key '%s'; there are published and expected", dor_tree_where(c, where), c->name);
+  DOR_TRY(open_metrics(a, folder, &m));
+  DOR_TRY(published(&m, root, out));
+  dor_status s = expected(&m, root, data, out, tested);
+  return s ? s : dor_str_status(out);
+}
+
+dor_status dor_expect_check(const char *expect, const char *folder, const char *data, dor_str *out, int32_t *tested)
+{
+  dor_arena a = {0};
+  *tested = 0;
+  dor_status s = check(&a, expect, folder, data ? data : "", out, tested);
+  dor_arena_release(&a);
+  return s;
+}

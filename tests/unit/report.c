@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reports: the figures of a small run against scikit-learn and SciPy, its files
+ * against golden ones, and what must hold for any predictions. */
+#include "report/report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/csv.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "report/plot.h"
+#include "tests/test.h"
+
+static const char *path_of(const char *folder, const char *name)
+{
+  static char path[4][700];
+  static int at;
+  at = (at + 1) % 4;
+  snprintf(path[at], sizeof path[at], "%s/%s", folder, name);
+  return path[at];
+}
+
+static void copy_tree(dor_arena *a, const char *from, const char *to)
+{
+  const char *const *name;
+  size_t n, size;
+  char *data;
+  OK(dor_io_mkdirs(to));
+  OK(dor_io_list(a, from, &name, &n));
+  for (size_t i = 0; i < n; i++) {
+    char *source = dor_path_join(a, from, name[i]), *target = dor_path_join(a, to, name[i]);
+    if (dor_io_is_dir(source)) {
+      copy_tree(a, source, target);
+      continue;
+    }
+    OK(dor_io_read(source, 1 << 24, &data, &size));
+    OK(dor_io_write(target, data, size));
+    dor_free(data);
+  }
+}
+
+/* A fresh copy of the fixture, reported; the first screen in *screen. */
+static const char *reported(dor_arena *a, const char *name, dor_str *screen)
+{
+  char *folder = dor_arena_str(a, test_folder(name));
+  copy_tree(a, "tests/fixtures/run", folder);
+  OK(dor_report_run(folder, screen));
+  return folder;
+}
+
+static char *slurp(dor_arena *a, const char *path)
+{
+  char *data, *kept;
+  size_t size;
+  OK(dor_io_read(path, 1 << 26, &data, &size));
+  kept = dor_arena_copy(a, data, size + 1);
+  dor_free(data);
+  return kept;
+}
+
+/* Equal but for the last digits of numbers: another libm may round them otherwise. */
+static bool same_text(const char *a, const char *b)
+{
+  const char *start = a, *token = b;
+  while (*a && *b) {
+    if (*a == *b) {
+      bool part = strchr("0123456789.-+e", *a) != NULL;
+      a++, b++;
+      if (!part) start = a, token = b;
+      continue;
+    }
+    char *end_a, *end_b;
+    double x = strtod(start, &end_a), y = strtod(token, &end_b);
+    if (end_a <= a || end_b <= b || fabs(x - y) > 1e-9 * fmax(1, fabs(x))) return false;
+    a = start = end_a, b = token = end_b;
+  }
+  return *a == *b;
+}
+
+static bool drawn(const char *folder) { return dor_io_exists(path_of(folder, "plots/arms.png")); }
+
+TEST(report_golden)
+{
+  static const char *const file[] = {"metrics.csv", "metrics.json", "errors.csv", "tables/main.csv", "tables/main.md", "tables/main.tex", "tables/per_fold.csv",
+                                     "tables/per_fold.md", "tables/per_fold.tex", "tables/comparison.csv", "tables/comparison.md", "tables/comparison.tex",
+                                     "tables/confusion.csv", "plots/arms.gp", "plots/arms.dat", "plots/roc.gp", "plots/roc.dat", "plots/confusion.gp",
+                                     "plots/confusion.dat", "plots/folds.gp", "plots/folds.dat", "plots/learning.gp", "plots/learning.dat", "report.md"};
+  dor_arena a = {0};
+  dor_str screen = {0};
+  const char *folder = reported(&a, "report_golden", &screen);
+  for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
+    if (!strcmp(file[i], "report.md") && !drawn(folder)) continue;
+    CHECK(same_text(slurp(&a, path_of(folder, file[i])), slurp(&a, path_of("tests/fixtures/report", file[i]))), "%s is not tests/fixtures/report/%s", file[i], file[i]);
+  }
+  CHECK(same_text(screen.s, slurp(&a, "tests/fixtures/report/screen.txt")), "the first screen:\n%s", screen.s);
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
+TEST(report_twice)
+{
+  dor_arena a = {0};
+  dor_str one = {0}, two = {0};
+  const char *first = reported(&a, "report_twice_1", &one), *second = reported(&a, "report_twice_2", &two);
+  CHECK(!strcmp(one.s, two.s), "the screens differ");
+  CHECK(!strcmp(slurp(&a, path_of(first, "SHA256SUMS")), slurp(&a, path_of(second, "SHA256SUMS"))), "some file differs");
+  CHECK(!drawn(first) || strstr(slurp(&a, path_of(first, "SHA256SUMS")), "plots/roc.pdf"), "no PDF was hashed");
+  char *done = slurp(&a, path_of(first, "DONE"));
+  dor_str_clear(&two);
+  OK(dor_report_run(first, &two));
+  CHECK(!strcmp(one.s, two.s) && !strcmp(done, slurp(&a, path_of(first, "DONE"))), "a report of a reported folder");
+  CHECK(!strcmp(slurp(&a, path_of(first, "SHA256SUMS")), slurp(&a, path_of(second, "SHA256SUMS"))), "made again, the sums are the same");
+  dor_str_release(&one);
+  dor_str_release(&two);
+  dor_arena_release(&a);
+}
+
+static double metric(dor_arena *a, const char *folder, const char *arm, const char *fold, const char *seed, const char *name, const char *column)
+{
+  dor_csv t;
+  double v = NAN;
+  OK(dor_csv_read(a, path_of(folder, "metrics.csv"), &t));
+  for (int32_t i = 0; i < t.n_rows; i++) {
+    bool same = !strcmp(dor_csv_at(&t, i, dor_csv_find(&t, "arm")), arm) && !strcmp(dor_csv_at(&t, i, dor_csv_find(&t, "fold")), fold) &&
+                !strcmp(dor_csv_at(&t, i, dor_csv_find(&t, "seed")), seed) && !strcmp(dor_csv_at(&t, i, dor_csv_find(&t, "metric")), name);
+    if (!same) continue;
+    if (dor_csv_at(&t, i, dor_csv_find(&t, column))[0]) OK(dor_csv_real(&t, i, dor_csv_find(&t, column), &v));
+    return v;
+  }
+  return v;
+}
+
+#define METRIC_IS(arm, fold, seed, name, want) \
+  CHECK(fabs(metric(&a, folder, arm, fold, seed, name, "value") - (want)) < 1e-12, "%s %s: %.17g", arm, name, metric(&a, folder, arm, fold, seed, name, "value"))
+
+TEST(report_figures) /* scikit-learn 1.9 and SciPy on the fixture's predictions, averaged over seeds */
+{
+  dor_arena a = {0};
+  dor_str screen = {0};
+  const char *folder = reported(&a, "report_figures", &screen);
+  METRIC_IS("backward", "all", "all", "accuracy", 33.0 / 36);
+  METRIC_IS("backward", "all", "all", "auc", 0.99375);
+  METRIC_IS("backward", "all", "all", "f1", 0.896551724137931);
+  METRIC_IS("proms", "all", "all", "mcc", 0.4332001127219817);
+  METRIC_IS("proms", "all", "all", "brier", 0.19729815569444442);
+  METRIC_IS("logistic_proms", "all", "all", "log_loss", 0.5793730452338299);
+  METRIC_IS("proms", "all", "1", "accuracy", 0.6944444444444444);
+  METRIC_IS("proms", "all", "2", "auc", 0.75625);
+  METRIC_IS("proms", "all", "mean", "accuracy", (0.6944444444444444 + 0.6666666666666666) / 2);
+  METRIC_IS("proms", "mean", "all", "auc", 0.75);
+  METRIC_IS("majority", "all", "all", "auc", 0.5);
+  CHECK(isnan(metric(&a, folder, "majority", "all", "all", "precision", "value")), "0/0 is not a number");
+  CHECK(metric(&a, folder, "backward", "all", "all", "accuracy", "k") == 33 && metric(&a, folder, "backward", "all", "all", "sensitivity", "n") == 16, "counts");
+  dor_csv t;
+  double p[2];
+  OK(dor_csv_read(&a, path_of(folder, "tables/comparison.csv"), &t));
+  for (int32_t i = 0; i < 2; i++) OK(dor_csv_real(&t, i, dor_csv_find(&t, "p"), &p[i]));
+  CHECK(p[0] == 0.125 && p[1] == 0.0390625, "McNemar %g, %g", p[0], p[1]);
+  CHECK(!dor_csv_at(&t, 0, dor_csv_find(&t, "p_holm"))[0], "the primary contrast is not corrected");
+  CHECK(!strcmp(dor_csv_at(&t, 1, dor_csv_find(&t, "p_holm")), dor_csv_at(&t, 1, dor_csv_find(&t, "p"))), "one other contrast: Holm changes nothing");
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
+static void fits(const char *screen)
+{
+  for (const char *line = screen, *end; *line; line = end + 1) {
+    int columns = 0;
+    end = strchr(line, '\n');
+    REQUIRE(end, "the screen ends inside a line");
+    for (const char *c = line; c < end; c++) columns += ((unsigned char)*c & 0xC0) != 0x80;
+    CHECK(columns <= 100, "%d columns: %.*s", columns, (int)(end - line), line);
+    CHECK(end == line || end[-1] != ' ', "blanks at the end of: %.*s", (int)(end - line), line);
+  }
+}
+
+TEST(report_screen)
+{
+  dor_arena a = {0};
+  dor_str screen = {0};
+  const char *folder = reported(&a, "report_screen", &screen);
+  static const char *const says[] = {"SYNTHETIC COHORT: NOT PATIENTS", "36 people of 38 (2 left out", "FP 20, EP 16", "about EP",
+                                     "4 folds by person, seed 2026", "leakage L1-L7 passed", "Backward bend is better than always answering FP",
+                                     "91.7 (78.2-97.1) 33/36", "13/16", ".99 (.94-1.00)", "1 / 6", "not shown to differ", "worse", "Published row: 92 %"};
+  for (size_t i = 0; i < sizeof says / sizeof *says; i++) CHECK(strstr(screen.s, says[i]), "no '%s' in\n%s", says[i], screen.s);
+  fits(screen.s);
+  CHECK(strstr(slurp(&a, path_of(folder, "report.md")), screen.s), "report.md begins with the first screen");
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
+TEST(report_html_stands_alone)
+{
+  dor_arena a = {0};
+  dor_str screen = {0};
+  const char *folder = reported(&a, "report_html", &screen), *html = slurp(&a, path_of(folder, "report.html"));
+  CHECK(!strstr(html, "http") && !strstr(html, "href") && !strstr(html, "<script") && !strstr(html, "url("), "a reference to the outside");
+  for (const char *c = html; (c = strstr(c, "src=\"")) != NULL; c++) CHECK(!strncmp(c, "src=\"data:image/", 16), "%.40s", c);
+  CHECK(!drawn(folder) || strstr(html, "src=\"data:image/png;base64,iVBOR"), "no picture inside");
+  CHECK(strstr(html, "SYNTHETIC"), "no stamp");
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
+TEST(report_stamps)
+{
+  static const char *const file[] = {"metrics.csv", "errors.csv", "tables/main.csv", "tables/main.md", "tables/main.tex", "tables/per_fold.csv", "tables/per_fold.md",
+                                     "tables/comparison.csv", "tables/comparison.tex", "tables/confusion.csv", "plots/arms.gp", "plots/roc.gp", "plots/confusion.gp",
+                                     "plots/folds.gp", "plots/learning.gp", "report.md", "report.html", "metrics.json"};
+  dor_arena a = {0};
+  dor_str screen = {0};
+  char *folder = dor_arena_str(&a, test_folder("report_stamps"));
+  copy_tree(&a, "tests/fixtures/run", folder);
+  char *config = slurp(&a, path_of(folder, "config.json")), *unit = strstr(config, "\"unit\": \"subject\""), *quick = strstr(config, "\"quick\": false");
+  REQUIRE(unit && quick, "the fixture has changed");
+  memcpy(unit, "\"unit\": \"clip\"   ", 17);
+  memcpy(quick, "\"quick\": true ", 14);
+  OK(dor_io_write(path_of(folder, "config.json"), config, strlen(config)));
+  OK(dor_report_run(folder, &screen));
+  for (size_t i = 0; i < sizeof file / sizeof *file; i++)
+    CHECK(strstr(slurp(&a, path_of(folder, file[i])), "SYNTHETIC LEAKS QUICK"), "%s bears no stamp", file[i]);
+  CHECK(strstr(screen.s, "SYNTHETIC, LEAKS, QUICK") && strstr(screen.s, "people ignored"), "%s", screen.s);
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
+/* A foreign file, reported; the folder. */
+static const char *foreign(dor_arena *a, const char *name, const char *text, const dor_predictions_options *o, dor_str *screen)
+{
+  char *folder = dor_arena_str(a, test_folder(name)), *csv = dor_arena_fmt(a, "%s/p.csv", folder), *out = dor_arena_fmt(a, "%s/out", folder);
+  OK(dor_io_write(csv, text, strlen(text)));
+  OK(dor_report_file(csv, out, o, screen));
+  fits(screen->s);
+  return out;
+}
+
+TEST(report_foreign_degenerate)
+{
+  static const char *const text[] = {
+      "subject,label,probability,fold\na,ill,.9,0\nb,ill,.4,1\nc,ill,.6,1\n",                         /* one class */
+      "subject,label,probability,fold\na,ill,.9,0\nb,well,.1,0\nc,ill,.9,1\nd,well,.1,1\n",           /* perfect, n = 4 */
+      "subject,label,probability,fold\na,well,.9,7\nb,well,.1,7\nc,ill,.9,900000000\nd,well,.1,900000000\n", /* a fold without positives */
+      "subject,label,probability\na,ill,.5\nb,well,.5\nc,ill,.5\nd,well,.5\n",                       /* a constant */
+      "subject,label,probability\na,ill,.2\nb,well,.9\n"};                                            /* nothing right */
+  static const char *const name[] = {"one_class", "perfect", "fold_without", "constant", "nothing_right"};
+  const dor_predictions_options o = {.positive = "ill"};
+  for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+    dor_arena a = {0};
+    dor_str screen = {0};
+    const char *out = foreign(&a, name[i], text[i], &o, &screen);
+    char *csv = slurp(&a, path_of(out, "metrics.csv"));
+    CHECK(!strstr(csv, ",nan") && !strstr(csv, ",inf") && !strstr(csv, ",-inf"), "%s: what is undefined is an empty cell", name[i]);
+    CHECK(!strstr(slurp(&a, path_of(out, "metrics.json")), "nan"), "%s: and null", name[i]);
+    if (i == 0) CHECK(isnan(metric(&a, out, "predictions", "all", "all", "auc", "value")), "AUC of one class");
+    if (i == 1) CHECK(metric(&a, out, "predictions", "all", "all", "auc", "ci_hi") == 1, "AUC 1");
+    if (i == 2) CHECK(isnan(metric(&a, out, "predictions", "7", "all", "sensitivity", "value")), "no positives, no sensitivity");
+    dor_str_release(&screen);
+    dor_arena_release(&a);
+  }
+}
+
+TEST(report_foreign_needs_positive)
+{
+  dor_arena a = {0};
+  dor_str screen = {0};
+  char *csv = dor_arena_fmt(&a, "%s/p.csv", test_folder("report_positive"));
+  const char *text = "subject,label,p_a,p_b\nx,a,.2,.8\n";
+  OK(dor_io_write(csv, text, strlen(text)));
+  CHECK(dor_report_file(csv, NULL, NULL, &screen) == DOR_E_USAGE && strstr(dor_errmsg(), "positive=a or positive=b"), "%s", dor_errmsg());
+  text = "subject,y_true,y_pred\nx,1.5,2\n";
+  OK(dor_io_write(csv, text, strlen(text)));
+  CHECK(dor_report_file(csv, NULL, NULL, &screen) == DOR_E_UNSUPPORTED, "%s", dor_errmsg());
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
+/* Three classes, two arms, pairs of near-duplicates; `grouped` says so in the file. */
+static void many_classes(bool grouped, dor_str *s)
+{
+  static const char *const name[] = {"sitting upright at a desk", "lying", "x_y & <z>"};
+  dor_str_fmt(s, "image,posture,arm,fold,%sp_%s,p_%s,p_%s\n", grouped ? "cluster," : "", name[0], name[1], name[2]);
+  for (int arm = 0; arm < 2; arm++) {
+    dor_rng r = dor_rng_stream(1, 2, (uint64_t)arm);
+    for (int i = 0; i < 60; i++) {
+      double p[3], sum = 0;
+      int truth = i / 2 % 3;
+      for (int k = 0; k < 3; k++) sum += p[k] = exp(dor_rng_normal(&r) + (k == truth) * (arm ? 0.5 : 2));
+      dor_str_fmt(s, "i%d,%s,%s,%d,", i, name[truth], arm ? "linear" : "a convolutional net with a very long name that goes on", i / 2 % 5);
+      if (grouped) dor_str_fmt(s, "g%d,", i / 2);
+      dor_str_fmt(s, "%.6f,%.6f,%.6f\n", p[0] / sum, p[1] / sum, p[2] / sum);
+    }
+  }
+}
+
+TEST(report_many_classes_in_groups)
+{
+  const char *const rename[] = {"subject=image", "label=posture", "group=cluster"};
+  for (int grouped = 0; grouped < 2; grouped++) {
+    dor_predictions_options o = {.rename = rename, .n_rename = 2 + grouped};
+    dor_arena a = {0};
+    dor_str screen = {0}, text = {0};
+    many_classes(grouped, &text);
+    const char *out = foreign(&a, grouped ? "classes_grouped" : "classes", text.s, &o, &screen), *csv = slurp(&a, path_of(out, "metrics.csv"));
+    CHECK(strstr(csv, "macro") && strstr(csv, ",auc,macro,,"), "macro averages");
+    CHECK(!strstr(csv, "weighted"), "weighted recall is accuracy: left out");
+    CHECK(!!strstr(csv, "over clusters") == grouped && !!strstr(csv, "Wilson") == !grouped, "intervals of grouped units resample groups, and only of those");
+    CHECK(!!strstr(screen.s, "resample 30 clusters") == grouped, "%s", screen.s);
+    CHECK(strstr(slurp(&a, path_of(out, "tables/main.tex")), "x\\_y \\& $<$z$>$") && strstr(slurp(&a, path_of(out, "report.html")), "x_y &amp; &lt;z&gt;"), "escapes");
+    dor_str_release(&text);
+    dor_str_release(&screen);
+    dor_arena_release(&a);
+  }
+}
+
+TEST(report_verify)
+{
+  dor_arena a = {0};
+  dor_str screen = {0};
+  const char *folder = reported(&a, "report_verify", &screen);
+  int32_t n;
+  OK(dor_report_verify(folder, &n));
+  CHECK(n > 30, "%d files", n);
+  char *sums = slurp(&a, path_of(folder, "SHA256SUMS"));
+  CHECK(!strstr(sums, "DONE") && !strstr(sums, "private/") && !strstr(sums, "log.txt") && strstr(sums, "cells/"), "what is hashed");
+  OK(dor_io_append(path_of(folder, "errors.csv"), "x\n", 2));
+  CHECK(dor_report_verify(folder, &n) == DOR_E_MISMATCH && strstr(dor_errmsg(), "errors.csv has changed"), "%s", dor_errmsg());
+  OK(dor_io_remove(path_of(folder, "config.json")));
+  CHECK(dor_report_verify(folder, &n) == DOR_E_MISMATCH && strstr(dor_errmsg(), "config.json is missing"), "%s", dor_errmsg());
+  memcpy(sums + 66, "../", 3);
+  OK(dor_io_write(path_of(folder, "SHA256SUMS"), sums, strlen(sums)));
+  CHECK(dor_report_verify(folder, &n) == DOR_E_DATA, "a path that leaves the folder: %s", dor_errmsg());
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
+static int warnings;
+static void count_warnings(void *to, dor_log_level level, const char *line)
+{
+  (void)to, (void)line;
+  warnings += level == DOR_LOG_WARN;
+}
+
+TEST(report_without_gnuplot)
+{
+  dor_arena a = {0};
+  dor_str screen = {0};
+  char *path = dor_arena_str(&a, getenv("PATH"));
+  warnings = 0;
+  dor_log_install(count_warnings, NULL);
+  setenv("PATH", "/nowhere", 1);
+  const char *folder = reported(&a, "report_without_gnuplot", &screen);
+  setenv("PATH", path, 1);
+  dor_log_install(NULL, NULL);
+  CHECK(warnings > 0 && !drawn(folder) && dor_io_exists(path_of(folder, "plots/roc.gp")) && dor_io_exists(path_of(folder, "DONE")), "%d warnings", warnings);
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
+TEST(report_pdf_dates)
+{
+  char pdf[] = "1 0 obj\n<< /CreationDate (D:20261121142909Z)\n /ModDate (D:20261121142909+01'00) >>";
+  dor_pdf_undate(pdf, sizeof pdf - 1);
+  CHECK(strstr(pdf, "/CreationDate (D:20000101000000Z)") && strstr(pdf, "/ModDate (D:20000101000000+01'00)"), "%s", pdf);
+}
+
+TEST(report_of_a_broken_folder)
+{
+  static const struct { const char *file, *text, *says; } broken[] = {
+      {"run.json", "{\"arms\": []}", "no arms"},       {"run.json", "{", "run.json:1"},      {"run.json", "[]", "no JSON object"},
+      {"flow.csv", "step,n\nanalysed,x\n", "flow.csv:2: n"}, {"predictions.csv", "subject_id,y_true\n", "no rows"}, {"config.json", NULL, "config.json"}};
+  for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+    dor_arena a = {0};
+    dor_str screen = {0};
+    char name[32];
+    snprintf(name, sizeof name, "report_broken_%zu", i);
+    char *folder = dor_arena_str(&a, test_folder(name));
+    copy_tree(&a, "tests/fixtures/run", folder);
+    if (broken[i].text) OK(dor_io_write(path_of(folder, broken[i].file), broken[i].text, strlen(broken[i].text)));
+    else OK(dor_io_remove(path_of(folder, broken[i].file)));
+    dor_status s = dor_report_run(folder, &screen);
+    CHECK(s && strstr(dor_errmsg(), broken[i].says), "'%s' does not say '%s'", s ? dor_errmsg() : "accepted", broken[i].says);
+    CHECK(!dor_io_exists(path_of(folder, "DONE")), "DONE after a failure");
+    dor_str_release(&screen);
+    dor_arena_release(&a);
+  }
+}
