@@ -55,6 +55,36 @@ static bool holds(chooser *c, const char *folder, const char *name, const dor_st
 
 static bool equal_run(chooser *c, const char *folder) { return holds(c, folder, "config.cfg", &c->cfg) && holds(c, folder, "inputs.json", &c->inputs); }
 
+/* What a dead writer or a probe of the folder may have left. */
+static bool leftover(const char *name) { return strstr(name, ".tmp.") || !strncmp(name, ".probe.", 7); }
+
+/* A start that died before inputs.json was written leaves only these; such a folder is as good as empty. */
+static bool unstarted(chooser *c, const char *folder)
+{
+  const char *const *names;
+  size_t n = 0;
+  if (dor_io_list(&c->arena, folder, &names, &n)) return false;
+  bool only = true;
+  for (size_t i = 0; i < n; i++)
+    only = only && (!strcmp(names[i], "private") || !strcmp(names[i], "config.cfg") || !strcmp(names[i], "config.json") || leftover(names[i]));
+  return only;
+}
+
+/* Called under the lock, so nobody is writing. */
+static dor_status sweep(dor_arena *a, const char *folder)
+{
+  const char *const *names;
+  size_t n;
+  DOR_TRY(dor_io_list(a, folder, &names, &n));
+  for (size_t i = 0; i < n; i++) {
+    const char *path = dor_path_join(a, folder, names[i]);
+    DOR_NEED(path, NOMEM, "no memory for a path");
+    if (dor_io_is_dir(path)) DOR_TRY(sweep(a, path));
+    else if (leftover(names[i])) DOR_TRY(dor_io_remove(path));
+  }
+  return DOR_OK;
+}
+
 /* ---- what differs ---- */
 
 static bool same_leaf(const dor_tree *a, const dor_tree *b)
@@ -118,8 +148,8 @@ static dor_status choose_out(chooser *c, bool *fresh)
   int w = snprintf(c->f->path, sizeof c->f->path, "%s", c->o->out);
   DOR_NEED(w < (int)sizeof c->f->path, USAGE, "--out: the path is too long");
   if (dor_io_exists(c->o->out)) DOR_TRY(dor_io_list(&c->arena, c->o->out, &names, &n));
-  *fresh = !n;
-  if (n && !equal_run(c, c->o->out)) return refuse_other(c, c->o->out);
+  *fresh = !n || unstarted(c, c->o->out);
+  if (!*fresh && !equal_run(c, c->o->out)) return refuse_other(c, c->o->out);
   return DOR_OK;
 }
 
@@ -168,6 +198,7 @@ static dor_status choose_number(chooser *c, const char *base, bool *fresh)
     const char *path = dor_path_join(&c->arena, base, names[i]);
     DOR_NEED(path, NOMEM, "no memory for a path");
     if (equal_run(c, path)) number = run_number(names[i]), *fresh = false;
+    else if (!i && unstarted(c, path)) number = run_number(names[i]);
   }
   int w = snprintf(c->f->path, sizeof c->f->path, "%s/%ld", base, number);
   DOR_NEED(w < (int)sizeof c->f->path, USAGE, "the path of the results is too long");
@@ -180,6 +211,7 @@ static dor_status start_folder(chooser *c, bool fresh)
   DOR_NEED(private && lock, NOMEM, "no memory for a path");
   DOR_TRY(dor_io_mkdirs(private));
   DOR_TRY(dor_lock_take(&c->f->lock, lock, c->o->force));
+  DOR_TRY(sweep(&c->arena, c->f->path));
   if (fresh) DOR_TRY(dor_io_probe(c->f->path));
   DOR_TRY(dor_folder_put(c->f->path, "config.cfg", &c->cfg));
   DOR_TRY(dor_folder_put(c->f->path, "config.json", &c->json));

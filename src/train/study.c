@@ -4,7 +4,6 @@
  * share a roster, and every arm's samples are listed by unit. */
 #include "train/study.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -33,16 +32,6 @@ static dor_status config_text(dor_arena *a, const char *name, const dor_key *key
   return status;
 }
 
-static dor_status check_missing(const dor_input *in, const dor_source *s)
-{
-  if (s->image || in->source.impute != DOR_IMPUTE_NONE) return DOR_OK;
-  for (int32_t i = 0; i < s->n; i++)
-    for (int32_t k = 0; k < s->p; k++)
-      DOR_NEED(!isnan(s->values[(size_t)i * (size_t)s->p + (size_t)k]), DATA,
-               "input '%s': subject row %d, column '%s' is missing; say impute = \"mean\" or \"median\"", in->name, s->subject[i] + 1, s->feature[k]);
-  return DOR_OK;
-}
-
 static dor_status source_of(builder *b, const dor_input *in, const dor_source **out)
 {
   const char *text;
@@ -52,7 +41,6 @@ static dor_status source_of(builder *b, const dor_input *in, const dor_source **
   dor_source *s = dor_arena_alloc(b->a, sizeof *s);
   DOR_NEED(s, NOMEM, "no memory for input '%s'", in->name);
   DOR_TRY(dor_source_make(b->a, b->s->data, in->name, &in->source, in->tree, s));
-  DOR_TRY(check_missing(in, s));
   b->source[b->n_sources].text = text;
   b->source[b->n_sources++].source = *out = s;
   return DOR_OK;

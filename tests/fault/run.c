@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Runs under faults: killed at random moments, stopped by a signal, with calls
+ * that fail. Whatever happened before, the finished folder has the bytes of an
+ * uninterrupted run: weights, metrics, train.csv, predictions. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/calls.h"
+#include "base/io.h"
+#include "base/rng.h"
+#include "tests/e2e/run_fixture.h"
+#include "tests/test.h"
+
+static const made cohort = {.subjects = 60, .features = 4, .apart = 1};
+
+/* Two arms: inner stopping with dropout, and two branches one after the other; a checkpoint after every step. */
+static const char config[] = "experiment = \"faults\"; data = \"data.h5\"; target = { column = \"kind\"; positive = \"B\"; };\n"
+                             "split = { folds = 2; seed = 5; };\n"
+                             "inputs = { x = { from = \"tables\"; scale = \"zscore\"; net = \"mlp\"; };\n"
+                             "  p = { from = \"proms\"; impute = \"median\"; scale = \"zscore\"; net = \"mlp\"; }; };\n"
+                             "nets = { mlp = { kind = \"mlp\"; hidden = [8]; norm = \"batch\"; dropout = 0.2; }; };\n"
+                             "train = { lr = 0.01; epochs = %d; batch = 16; stop = \"inner\"; checkpoint_s = 0.0; };\n"
+                             "arms = { one = { use = [\"x\"]; }; late = { use = [\"x\", \"p\"]; fusion = \"late\"; }; };\n";
+
+/* Syncing is no part of what a kill can undo, and slow. */
+static int no_sync(int fd)
+{
+  (void)fd;
+  return 0;
+}
+
+static int epochs = 12;
+
+static dor_status run_once(const char *folder, const char *out, int32_t jobs)
+{
+  char path[1300], text[2048];
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  snprintf(path, sizeof path, "%s/%s", folder, out);
+  o.out = path, o.jobs = jobs;
+  snprintf(text, sizeof text, config, epochs);
+  return run_text(folder, text, &o, &r);
+}
+
+static void expected(const char *folder, char hex[65])
+{
+  char path[1300];
+  make_data(folder, cohort);
+  OK(run_once(folder, "whole", 1));
+  snprintf(path, sizeof path, "%s/whole", folder);
+  hash_run(path, hex);
+}
+
+/* Start a run in a child and kill it after that long; true when it had ended before. */
+static bool run_and_kill(const char *folder, long after_us, int signal, int *status)
+{
+  pid_t child = fork();
+  if (!child) _exit(dor_status_exit(run_once(folder, "cut", 2)));
+  nanosleep(&(struct timespec){.tv_nsec = after_us * 1000}, NULL);
+  bool ended = waitpid(child, status, WNOHANG) == child;
+  if (!ended) kill(child, signal), waitpid(child, status, 0);
+  return ended || WIFEXITED(*status);
+}
+
+TEST(run_killed_anywhere_ends_the_same)
+{
+  (void)state;
+  const char *folder = test_folder("run_kills");
+  char whole[65], cut[65], path[1300];
+  int status = 0, kills = 0, finished = 0;
+  dor_io_calls calls = dor_io;
+  dor_rng rng = dor_rng_stream(3, 5, 7);
+  dor_io.fsync = no_sync;
+  expected(folder, whole);
+  snprintf(path, sizeof path, "%s/cut", folder);
+  for (int tries = 0; kills < 50 && tries < 500; tries++) {
+    if (!run_and_kill(folder, 500 + (long)dor_rng_below(&rng, 30000), SIGKILL, &status)) {
+      kills++;
+      continue;
+    }
+    CHECK(!WEXITSTATUS(status), "an undisturbed run ended with %d", WEXITSTATUS(status));
+    hash_run(path, cut);
+    CHECK(!strcmp(whole, cut), "after %d kills the finished run differs", kills);
+    OK(dor_io_remove_tree(path));
+    finished++;
+  }
+  CHECK(kills == 50, "%d kills only", kills);
+  OK(run_once(folder, "cut", 2));
+  hash_run(path, cut);
+  CHECK(!strcmp(whole, cut), "after %d kills and %d finished runs the last differs", kills, finished);
+  dor_io = calls;
+}
+
+/* In a child, because a stop request stays. */
+static int stop_in_child(const char *folder, int requests)
+{
+  int status;
+  pid_t child = fork();
+  if (!child) {
+    for (int i = 0; i < requests; i++) dor_stop_request();
+    _exit(dor_status_exit(run_once(folder, "stopped", 2)));
+  }
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void on_signal(int s)
+{
+  (void)s;
+  dor_stop_request();
+}
+
+static int signal_child(const char *folder, long after_us)
+{
+  int status;
+  pid_t child = fork();
+  if (!child) {
+    signal(SIGTERM, on_signal);
+    _exit(dor_status_exit(run_once(folder, "stopped", 2)));
+  }
+  nanosleep(&(struct timespec){.tv_nsec = after_us * 1000}, NULL);
+  kill(child, SIGTERM);
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 75; /* the handler was not yet installed */
+}
+
+TEST(run_stopped_by_signals_ends_the_same)
+{
+  (void)state;
+  const char *folder = test_folder("run_stops");
+  char whole[65], cut[65], path[1300];
+  int stops = 0;
+  dor_io_calls calls = dor_io;
+  dor_io.fsync = no_sync;
+  expected(folder, whole);
+  CHECK(stop_in_child(folder, 1) == 75, "a request before the first cell");
+  CHECK(stop_in_child(folder, 2) == 75, "a second request");
+  for (int i = 0; i < 40; i++) {
+    int code = signal_child(folder, 3000 + i % 7 * 2000);
+    CHECK(code == 75 || code == 0, "exit code %d", code);
+    stops += code == 75;
+    if (!code) break;
+  }
+  CHECK(stops > 2, "stopped %d times only", stops);
+  OK(run_once(folder, "stopped", 1));
+  snprintf(path, sizeof path, "%s/stopped", folder);
+  hash_run(path, cut);
+  CHECK(!strcmp(whole, cut), "after %d stops the finished run differs", stops);
+  dor_io = calls;
+}
+
+/* ---- calls that fail ---- */
+
+static long fail_at, n_calls;
+static int fail_errno;
+
+static bool due(void) { return ++n_calls == fail_at; }
+
+static ssize_t failing_write(int fd, const void *from, size_t n)
+{
+  if (due()) return errno = fail_errno, -1;
+  return write(fd, from, n);
+}
+
+static int failing_rename(const char *from, const char *to)
+{
+  if (due()) return errno = fail_errno, -1;
+  return rename(from, to);
+}
+
+static int failing_sync(int fd)
+{
+  (void)fd;
+  if (due()) return errno = fail_errno, -1;
+  return 0;
+}
+
+TEST(run_with_a_failing_disk_ends_the_same)
+{
+  (void)state;
+  const char *folder = test_folder("run_disk");
+  char whole[65], cut[65], path[1300];
+  dor_io_calls calls = dor_io;
+  dor_io.fsync = no_sync;
+  epochs = 2;
+  expected(folder, whole);
+  snprintf(path, sizeof path, "%s/cut", folder);
+  int failed = 0;
+  for (fail_at = 1; fail_at < 400; fail_at += fail_at < 50 ? 1 : 41) {
+    dor_io.write = failing_write, dor_io.rename = failing_rename, dor_io.fsync = failing_sync;
+    n_calls = 0, fail_errno = fail_at % 2 ? ENOSPC : EIO;
+    dor_status s = run_once(folder, "cut", 1);
+    CHECK(s == DOR_OK || s == DOR_E_IO, "call %ld: status %d: %s", fail_at, s, dor_errmsg());
+    failed += s != DOR_OK;
+    dor_io = calls, dor_io.fsync = no_sync;
+    OK(run_once(folder, "cut", 1));
+    hash_run(path, cut);
+    CHECK(!strcmp(whole, cut), "after call %ld failed the finished run differs", fail_at);
+    OK(dor_io_remove_tree(path));
+  }
+  CHECK(failed > 30, "%d runs failed only", failed);
+  epochs = 12;
+  dor_io = calls;
+}
+
+TEST(run_folder_has_one_owner)
+{
+  (void)state;
+  const char *folder = test_folder("run_busy");
+  int go[2], status;
+  char c, lock[1300];
+  make_data(folder, cohort);
+  REQUIRE(!pipe(go), "pipe: %s", strerror(errno));
+  OK(run_once(folder, "cut", 1));
+  pid_t child = fork();
+  snprintf(lock, sizeof lock, "%s/cut/private/lock", folder);
+  if (!child) {
+    int fd = open(lock, O_RDWR);
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fd < 0 || fcntl(fd, F_OFD_SETLK, &whole) || write(go[1], "x", 1) != 1) _exit(1);
+    pause();
+  }
+  REQUIRE(read(go[0], &c, 1) == 1, "read: %s", strerror(errno));
+  dor_status s = run_once(folder, "cut", 1);
+  CHECK(s == DOR_E_BUSY && dor_status_exit(s) == 6, "status %d: %s", s, dor_errmsg());
+  kill(child, SIGKILL);
+  waitpid(child, &status, 0);
+  OK(run_once(folder, "cut", 1));
+}
