@@ -8,4 +8,4 @@ cd "$(dirname "$0")"
 . ../recipe.sh.inc
 hashes manifest.sha256 "$from"
 cp "$from/lowbackpain.csv" import.cfg "$data"
-"$dorsum" import csv "$data/import.cfg" -o "$data/lbp_smart2011.h5"
+"$dorsum" import csv "$data/import.cfg" -o "$data/lbp_smart2011.h5" --force

@@ -6,4 +6,4 @@ where="t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz, from https://git
 cd "$(dirname "$0")"
 . ../recipe.sh.inc
 hashes manifest.sha256 "$from"
-"$dorsum" import idx "$from/t10k-images-idx3-ubyte.gz" -o "$data/mnist_t10k.h5" name=mnist_t10k "license=CC BY-SA 3.0" target=digit
+"$dorsum" import idx "$from/t10k-images-idx3-ubyte.gz" -o "$data/mnist_t10k.h5" --force name=mnist_t10k "license=CC BY-SA 3.0" target=digit

@@ -16,5 +16,5 @@ else
   suffix=jpg
 fi
 awk -F, -v suffix="$suffix" 'NR == 1 { print "file,class,group"; next } { printf "%s/%s.%s,%s,%s\n", $1, $2, suffix, $1, $3 }' derived_groups.csv >"$data/manifest.csv"
-"$dorsum" import silhouettes "$from" -o "$data/silhouettes_posture.h5" --size 64,64 name=silhouettes_posture "license=CC BY 4.0" \
+"$dorsum" import silhouettes "$from" -o "$data/silhouettes_posture.h5" --force --size 64,64 name=silhouettes_posture "license=CC BY 4.0" \
   ids=keep target=posture threshold=127 person=black manifest="$data/manifest.csv"

@@ -7,5 +7,5 @@ cd "$(dirname "$0")"
 . ../recipe.sh.inc
 hashes manifest.sha256 "$from"
 cp "$from/column_2C_weka.csv" "$from/column_3C_weka.csv" import2.cfg import3.cfg "$data"
-"$dorsum" import csv "$data/import2.cfg" -o "$data/vertebral_column.h5"
-"$dorsum" import csv "$data/import3.cfg" -o "$data/vertebral_column_3.h5"
+"$dorsum" import csv "$data/import2.cfg" -o "$data/vertebral_column.h5" --force
+"$dorsum" import csv "$data/import3.cfg" -o "$data/vertebral_column_3.h5" --force

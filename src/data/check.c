@@ -56,7 +56,8 @@ static dor_status check_targets(dor_check *c)
   if (!c->classes) return no_memory();
   for (int32_t i = 0; i < d->n_targets; i++) DOR_TRY(check_target(c, &d->target[i]));
   if (!d->n_targets) PROBLEM(c, "no target: nothing can be learned from it");
-  if (!d->n_tables && !d->proms.items.n && !d->n_silhouettes && !d->n_images && !d->n_keypoints && !d->n_angles) PROBLEM(c, "no tables, proms, silhouettes, images, keypoints or angles: there is nothing to learn from");
+  int32_t inputs = d->n_tables + d->proms.items.n + d->n_silhouettes + d->n_images + d->n_keypoints + d->n_angles;
+  if (!inputs) PROBLEM(c, "no tables, proms, silhouettes, images, keypoints or angles: there is nothing to learn from");
   return DOR_OK;
 }
 
@@ -140,14 +141,19 @@ static dor_status check_frames(dor_check *c, const dor_frames *f)
   dor_intern pictures, trials;
   size_t one = (size_t)f->h * (size_t)f->w * (size_t)f->c;
   int32_t ignored = 0, things = f->subject ? f->n : d->n_trials;
-  int32_t *owner = dor_arena_alloc(&c->arena, (size_t)f->n * sizeof *owner), *of_trial = dor_arena_alloc(&c->arena, (size_t)(d->n_trials + 1) * sizeof *of_trial);
+  int32_t *owner = dor_arena_alloc(&c->arena, (size_t)f->n * sizeof *owner);
+  int32_t *of_trial = dor_arena_alloc(&c->arena, (size_t)(d->n_trials + 1) * sizeof *of_trial);
   if (!owner || !of_trial) return no_memory();
   DOR_TRY(dor_intern_init(&pictures, &c->arena, f->n));
   DOR_TRY(dor_intern_init(&trials, &c->arena, d->n_trials));
   for (int32_t t = 0; t < things; t++) {
-    int32_t first = f->subject ? t : f->first[t], count = f->subject ? 1 : f->count[t], g = cluster_of(d, f->subject ? f->subject[t] : d->trial_subject[t]);
-    for (int32_t i = first; i < first + count; i++) DOR_TRY(count_same(c, &pictures, owner, f->data + (size_t)i * one, one, g, &c->same_pictures, &c->same_pictures_apart));
-    if (!f->subject && count > 1) DOR_TRY(count_same(c, &trials, of_trial, f->data + (size_t)first * one, (size_t)count * one, g, &ignored, &c->same_trials_apart));
+    int32_t first = f->subject ? t : f->first[t], count = f->subject ? 1 : f->count[t];
+    int32_t g = cluster_of(d, f->subject ? f->subject[t] : d->trial_subject[t]);
+    const uint8_t *data = f->data + (size_t)first * one;
+    for (int32_t i = 0; i < count; i++)
+      DOR_TRY(count_same(c, &pictures, owner, data + (size_t)i * one, one, g, &c->same_pictures, &c->same_pictures_apart));
+    if (f->subject || count < 2) continue;
+    DOR_TRY(count_same(c, &trials, of_trial, data, (size_t)count * one, g, &ignored, &c->same_trials_apart));
   }
   return DOR_OK;
 }
@@ -157,7 +163,9 @@ static dor_status check_pictures(dor_check *c)
   for (int32_t i = 0; i < c->d->n_silhouettes; i++) DOR_TRY(check_frames(c, &c->d->silhouettes[i]));
   for (int32_t i = 0; i < c->d->n_images; i++) DOR_TRY(check_frames(c, &c->d->images[i]));
   if (c->same_trials_apart) WARNING(c, "%d trials are identical to one of another person: folds that part them are refused", c->same_trials_apart);
-  if (c->same_pictures_apart) WARNING(c, "%d pictures are identical to one of another person or group: folds that part identical images are refused; give them one group", c->same_pictures_apart);
+  if (c->same_pictures_apart) WARNING(c,
+      "%d pictures are identical to one of another person or group: folds that part identical images are refused; give them one group",
+      c->same_pictures_apart);
   return DOR_OK;
 }
 
@@ -209,17 +217,29 @@ static int64_t count_images(const dor_dataset *d)
   return n;
 }
 
+static void class_line(const dor_check_class *k, dor_str *out)
+{
+  dor_str_fmt(out, "%-16s %-20s %5d\n", k->target, k->name[0] ? k->name : "(no label)", k->n);
+}
+
+static void column_line(const dor_check_column *k, dor_str *out)
+{
+  dor_str_fmt(out, "%-16s %-24s %5d  %5d (%.1f %%)\n", k->table, k->name, k->n, k->missing, 100.0 * k->missing / k->n);
+}
+
 void dor_check_text(const dor_check *c, dor_str *out)
 {
   const dor_dataset *d = c->d;
   dor_str_fmt(out, "%s%s%s\n", d->name, d->synthetic ? "  SYNTHETIC: NOT PATIENTS" : "", d->license[0] ? "" : "  (no licence stated)");
-  dor_str_fmt(out, "%d subjects, %d trials, %lld silhouettes, %lld images", d->n_subjects, d->n_trials, (long long)count_frames(d), (long long)count_images(d));
+  dor_str_fmt(out, "%d subjects, %d trials, ", d->n_subjects, d->n_trials);
+  dor_str_fmt(out, "%lld silhouettes, %lld images", (long long)count_frames(d), (long long)count_images(d));
   if (c->n_groups) dor_str_fmt(out, ", %d groups", c->n_groups);
   dor_str_add(out, "\n\ntarget           class                    n\n");
-  for (int32_t i = 0; i < c->n_classes; i++) dor_str_fmt(out, "%-16s %-20s %5d\n", c->classes[i].target, c->classes[i].name[0] ? c->classes[i].name : "(no label)", c->classes[i].n);
+  for (int32_t i = 0; i < c->n_classes; i++) class_line(&c->classes[i], out);
   if (c->n_columns) dor_str_add(out, "\ntable            column                       n  missing\n");
-  for (int32_t i = 0; i < c->n_columns; i++) dor_str_fmt(out, "%-16s %-24s %5d  %5d (%.1f %%)\n", c->columns[i].table, c->columns[i].name, c->columns[i].n, c->columns[i].missing, 100.0 * c->columns[i].missing / c->columns[i].n);
-  dor_str_fmt(out, "\nidentical: %d pictures (%d of them of another person or group), %d trials of other people, %d rows of tables\n", c->same_pictures, c->same_pictures_apart, c->same_trials_apart, c->same_rows);
+  for (int32_t i = 0; i < c->n_columns; i++) column_line(&c->columns[i], out);
+  dor_str_fmt(out, "\nidentical: %d pictures (%d of them of another person or group), ", c->same_pictures, c->same_pictures_apart);
+  dor_str_fmt(out, "%d trials of other people, %d rows of tables\n", c->same_trials_apart, c->same_rows);
   for (int32_t i = 0; i < c->n_warnings; i++) dor_str_fmt(out, "warning: %s\n", c->warnings[i]);
   for (int32_t i = 0; i < c->n_problems; i++) dor_str_fmt(out, "unusable: %s\n", c->problems[i]);
   if (!c->n_problems) dor_str_add(out, "usable\n");
@@ -232,18 +252,45 @@ static json_t *texts(const char *const *v, int32_t n)
   return list;
 }
 
+static json_t *classes_json(const dor_check *c)
+{
+  json_t *list = json_array();
+  for (int32_t i = 0; i < c->n_classes; i++) {
+    const dor_check_class *k = &c->classes[i];
+    json_array_append_new(list, json_pack("{s:s,s:s,s:i}", "target", k->target, "class", k->name, "n", k->n));
+  }
+  return list;
+}
+
+static json_t *columns_json(const dor_check *c)
+{
+  static const char form[] = "{s:s,s:s,s:i,s:i,s:b}";
+  json_t *list = json_array();
+  for (int32_t i = 0; i < c->n_columns; i++) {
+    const dor_check_column *k = &c->columns[i];
+    json_array_append_new(list, json_pack(form, "table", k->table, "column", k->name, "n", k->n, "missing", k->missing, "constant", k->constant));
+  }
+  return list;
+}
+
 void dor_check_json(const dor_check *c, dor_str *out)
 {
   const dor_dataset *d = c->d;
-  json_t *classes = json_array(), *columns = json_array();
-  for (int32_t i = 0; i < c->n_classes; i++) json_array_append_new(classes, json_pack("{s:s,s:s,s:i}", "target", c->classes[i].target, "class", c->classes[i].name, "n", c->classes[i].n));
-  for (int32_t i = 0; i < c->n_columns; i++)
-    json_array_append_new(columns, json_pack("{s:s,s:s,s:i,s:i,s:b}", "table", c->columns[i].table, "column", c->columns[i].name, "n", c->columns[i].n, "missing", c->columns[i].missing, "constant", c->columns[i].constant));
-  json_t *root = json_pack("{s:s,s:s,s:b,s:b,s:i,s:i,s:I,s:I,s:i,s:i,s:i,s:i,s:i}", "name", d->name, "sha256", d->sha256, "synthetic", d->synthetic, "usable", !c->n_problems, "subjects", d->n_subjects, "trials", d->n_trials,
-                           "silhouettes", (json_int_t)count_frames(d), "images", (json_int_t)count_images(d), "groups", c->n_groups, "identical_pictures", c->same_pictures, "identical_pictures_apart", c->same_pictures_apart,
-                           "identical_trials_apart", c->same_trials_apart, "identical_rows", c->same_rows);
-  json_object_set_new(root, "classes", classes);
-  json_object_set_new(root, "columns", columns);
+  json_t *root = json_pack("{s:s,s:s,s:b,s:b}", "name", d->name, "sha256", d->sha256, "synthetic", d->synthetic, "usable", !c->n_problems);
+  const struct { const char *name; int64_t n; } counts[] = {
+    {"subjects", d->n_subjects},
+    {"trials", d->n_trials},
+    {"silhouettes", count_frames(d)},
+    {"images", count_images(d)},
+    {"groups", c->n_groups},
+    {"identical_pictures", c->same_pictures},
+    {"identical_pictures_apart", c->same_pictures_apart},
+    {"identical_trials_apart", c->same_trials_apart},
+    {"identical_rows", c->same_rows},
+  };
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) json_object_set_new(root, counts[i].name, json_integer(counts[i].n));
+  json_object_set_new(root, "classes", classes_json(c));
+  json_object_set_new(root, "columns", columns_json(c));
   json_object_set_new(root, "warnings", texts(c->warnings, c->n_warnings));
   json_object_set_new(root, "problems", texts(c->problems, c->n_problems));
   char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;

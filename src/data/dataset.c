@@ -114,15 +114,18 @@ static dor_status check_target(const dor_dataset *d, const dor_target *t)
 {
   DOR_TRY(check_name("target", t->name));
   int32_t n = things(d, t->per);
-  DOR_NEED(t->n == n, DATA, "target '%s': %d values for %d %s", t->name, t->n, n, t->per == DOR_PER_SUBJECT ? "subjects" : t->per == DOR_PER_TRIAL ? "trials" : "images");
+  static const char *const of[] = {"subjects", "trials", "images"};
+  DOR_NEED(t->n == n, DATA, "target '%s': %d values for %d %s", t->name, t->n, n, of[t->per]);
   DOR_TRY(check_finite(t->name, "target", t->value, n, true));
   if (t->kind == DOR_TARGET_VALUE) return DOR_OK;
   DOR_NEED(t->n_names >= 2, DATA, "target '%s': %d class, at least 2 are needed", t->name, t->n_names);
   DOR_TRY(check_texts(t->name, t->names, t->n_names, false));
   DOR_TRY(check_unique(t->name, t->names, t->n_names));
-  for (int32_t i = 0; i < n; i++)
-    if (!isnan(t->value[i]))
-      DOR_NEED(t->value[i] >= 0 && t->value[i] < (float)t->n_names && t->value[i] == floorf(t->value[i]), DATA, "target '%s' row %d: %g is no class of %d", t->name, i + 1, (double)t->value[i], t->n_names);
+  for (int32_t i = 0; i < n; i++) {
+    float x = t->value[i];
+    bool whole = x >= 0 && x < (float)t->n_names && x == floorf(x);
+    DOR_NEED(isnan(x) || whole, DATA, "target '%s' row %d: %g is no class of %d", t->name, i + 1, (double)x, t->n_names);
+  }
   return DOR_OK;
 }
 

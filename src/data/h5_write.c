@@ -249,7 +249,8 @@ static dor_status write_keypoints(hid_t g, const dor_dataset *d, const void *wha
 {
   const dor_series *s = what;
   if (s->axes) DOR_TRY(put_text(g, "axes", s->axes));
-  DOR_TRY(put(g, &(column){"data", "px", "frame joint axis", H5T_IEEE_F32LE, 3, {(hsize_t)s->n, (hsize_t)s->k, (hsize_t)s->a}, longest(s->count, d->n_trials), s->data}));
+  DOR_TRY(put(g, &(column){"data", "px", "frame joint axis", H5T_IEEE_F32LE, 3, {(hsize_t)s->n, (hsize_t)s->k, (hsize_t)s->a}, longest(s->count, d->n_trials),
+      s->data}));
   DOR_TRY(write_runs(g, d, s->first, s->count));
   DOR_TRY(put_scale(g, "joint", "joint", s->joint, s->k));
   return put_i32(g, "parent", "joint", s->parent, s->k);

@@ -64,7 +64,8 @@ void dor_import_summary(const dor_dataset *d, dor_str *out)
   for (int32_t i = 0; i < d->n_images; i++) dor_str_fmt(out, ", %d images", d->images[i].n);
   if (d->group) dor_str_fmt(out, ", %d groups", count_groups(d));
   dor_str_add(out, "\n");
-  for (int32_t i = 0; i < d->n_silhouettes; i++) dor_str_fmt(out, "silhouettes %s: %d x %d\n", d->silhouettes[i].name, d->silhouettes[i].h, d->silhouettes[i].w);
+  for (int32_t i = 0; i < d->n_silhouettes; i++) dor_str_fmt(out, "silhouettes %s: %d x %d\n", d->silhouettes[i].name, d->silhouettes[i].h,
+      d->silhouettes[i].w);
   for (int32_t i = 0; i < d->n_images; i++) dor_str_fmt(out, "images %s: %d x %d x %d\n", d->images[i].name, d->images[i].h, d->images[i].w, d->images[i].c);
   for (int32_t i = 0; i < d->n_keypoints; i++) {
     const dor_series *s = &d->keypoints[i];
@@ -100,20 +101,27 @@ static dor_status fill(const dor_importer *im, dor_dataset *d, const char *src, 
   return dor_dataset_write(d, out);
 }
 
-dor_status dor_import(const char *format, const char *src, const char *out, const dor_import_cfg *c, bool dry_run)
+static dor_status no_such_format(const char *format)
 {
   const char *known[32];
   size_t n = 0;
-  const dor_importer *im = dor_importers;
-  for (; im->format && strcmp(im->format, format); im++) known[n++] = im->format;
-  if (!im->format) {
-    const char *near = dor_nearest(format, known, n);
-    dor_str all = {0};
-    for (size_t i = 0; i < n; i++) dor_str_fmt(&all, "%s%s", i ? ", " : "", known[i]);
-    dor_status s = DOR_FAIL(USAGE, "import '%s' does not exist%s%s%s; there are: %s", format, near ? "; did you mean '" : "", near ? near : "", near ? "'" : "", all.s ? all.s : "");
-    dor_str_release(&all);
-    return s;
+  dor_str all = {0};
+  for (const dor_importer *im = dor_importers; im->format; im++) {
+    dor_str_fmt(&all, "%s%s", n ? ", " : "", im->format);
+    known[n++] = im->format;
   }
+  const char *near = dor_nearest(format, known, n);
+  dor_status s = near ? DOR_FAIL(USAGE, "import '%s' does not exist; did you mean '%s'?", format, near)
+                      : DOR_FAIL(USAGE, "import '%s' does not exist; there are: %s", format, all.s ? all.s : "none");
+  dor_str_release(&all);
+  return s;
+}
+
+dor_status dor_import(const char *format, const char *src, const char *out, const dor_import_cfg *c, bool dry_run)
+{
+  const dor_importer *im = dor_importers;
+  while (im->format && strcmp(im->format, format)) im++;
+  if (!im->format) return no_such_format(format);
   dor_dataset d = {0};
   dor_status s = fill(im, &d, src, out, c, dry_run);
   dor_dataset_release(&d);

@@ -97,10 +97,13 @@ typedef struct cohort {
 /* Keys of designed configs whose code does not exist yet: said by name, so that nobody looks for a typing error. */
 static dor_status refuse_later(const dor_tree *group, const char *in)
 {
-  static const char *const later[] = {"videos", "dictionary", "event", "instruments", "items", "raters", "resolve", "adjudicator", "keypoints", "angles", "trials"};
+  static const char *const later[] = {"videos", "dictionary", "event", "instruments", "items", "raters", "resolve", "adjudicator", "keypoints", "angles",
+      "trials"};
   for (const dor_tree *m = group->first; m; m = m->next)
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-      DOR_NEED(!m->name || strcmp(m->name, later[i]), CONFIG, "%s: %s%s'%s' does not exist yet; import csv reads name, license, ids, people, labels (targets with name and classes), proms (columns as they stand), features",
+      DOR_NEED(!m->name || strcmp(m->name, later[i]), CONFIG,
+          "%s: %s%s'%s' does not exist yet; import csv reads name, license, ids, people, labels (targets with name and classes), proms (columns as they "
+          "stand), features",
                dor_tree_where(m, (char[256]){0}), in, *in ? "." : "", later[i]);
   return DOR_OK;
 }
@@ -164,7 +167,8 @@ static dor_status number_by_row(cohort *c)
     table *t = &c->t[i];
     if (!t->where) continue;
     if (!first) first = t;
-    DOR_NEED(t->csv.n_rows == first->csv.n_rows, DATA, "%s has %d rows and %s %d: without a column of ids (key 'subject') row must stand beside row", t->csv.path, t->csv.n_rows, first->csv.path, first->csv.n_rows);
+    DOR_NEED(t->csv.n_rows == first->csv.n_rows, DATA, "%s has %d rows and %s %d: without a column of ids (key 'subject') row must stand beside row",
+        t->csv.path, t->csv.n_rows, first->csv.path, first->csv.n_rows);
     for (int32_t r = 0; r < t->csv.n_rows; r++) t->subject[r] = r;
   }
   const char **id = dor_arena_alloc(&c->d->arena, (size_t)first->csv.n_rows * sizeof *id);
@@ -219,7 +223,8 @@ static dor_status row_of_each(cohort *c, const table *t, int32_t col, int32_t **
   for (int32_t r = 0; r < t->csv.n_rows; r++) {
     int32_t *before = &row[t->subject[r]];
     if (*before < 0) *before = r;
-    DOR_NEED(!strcmp(dor_csv_at(&t->csv, *before, col), dor_csv_at(&t->csv, r, col)), DATA, "%s:%d: %s is not what line %d says of the same subject", t->csv.path, t->csv.line[r], t->csv.header[col], t->csv.line[*before]);
+    DOR_NEED(!strcmp(dor_csv_at(&t->csv, *before, col), dor_csv_at(&t->csv, r, col)), DATA, "%s:%d: %s is not what line %d says of the same subject",
+        t->csv.path, t->csv.line[r], t->csv.header[col], t->csv.line[*before]);
   }
   *out = row;
   return DOR_OK;
@@ -297,7 +302,8 @@ static dor_status class_index(const dor_csv *t, int32_t row, int32_t col, const 
   if (!isnan(*out)) return DOR_OK;
   const char *near = dor_nearest(cell, classes->v, (size_t)classes->n);
   char shown[64];
-  return DOR_FAIL(DATA, "%s:%d: %s: '%s' is none of its %d classes%s%s%s", t->path, t->line[row], t->header[col], dor_printable(cell, shown, sizeof shown), classes->n, near ? "; did you mean '" : "", near ? near : "", near ? "'" : "");
+  return DOR_FAIL(DATA, "%s:%d: %s: '%s' is none of its %d classes%s%s%s", t->path, t->line[row], t->header[col], dor_printable(cell, shown, sizeof shown),
+      classes->n, near ? "; did you mean '" : "", near ? near : "", near ? "'" : "");
 }
 
 static dor_status fill_target(cohort *c, const import_target *cfg, dor_target *out)

@@ -35,7 +35,8 @@ static dor_status inflate_all(const char *path, z_stream *z, char **out, size_t 
     r = inflate(z, Z_NO_FLUSH);
     *size = room - z->avail_out;
   }
-  DOR_NEED(r == Z_STREAM_END && !z->avail_in, DATA, "%s: damaged gzip data: %s", path, z->msg ? z->msg : r == Z_STREAM_END ? "more follows its end" : "it is cut short");
+  DOR_NEED(r == Z_STREAM_END && !z->avail_in, DATA, "%s: damaged gzip data: %s", path, z->msg ? z->msg : r == Z_STREAM_END ? "more follows its end"
+      : "it is cut short");
   return DOR_OK;
 }
 
@@ -89,13 +90,33 @@ static dor_status read_idx(const char *path, int32_t rank, idx *x, dor_hash *sou
   return DOR_OK;
 }
 
+/* A folder is taken as its one file of images. */
+static dor_status images_path(dor_arena *a, const char *src, const char **out)
+{
+  const char *const *names, *found = NULL;
+  size_t n;
+  *out = src;
+  if (!dor_io_is_dir(src)) return DOR_OK;
+  DOR_TRY(dor_io_list(a, src, &names, &n));
+  for (size_t i = 0; i < n; i++) {
+    if (!strstr(names[i], "images")) continue;
+    DOR_NEED(!found, CONFIG, "%s: several files of images ('%s', '%s'): name one", src, found, names[i]);
+    found = names[i];
+  }
+  DOR_NEED(found, NOTFOUND, "%s: no file with 'images' in its name", src);
+  *out = dor_path_join(a, src, found);
+  DOR_NEED(*out, NOMEM, "path of %s", found);
+  return DOR_OK;
+}
+
 /* t10k-images-idx3-ubyte.gz -> t10k-labels-idx1-ubyte.gz */
 static dor_status labels_path(dor_arena *a, const char *path, const char **out)
 {
   const char *slash = strrchr(path, '/'), *at = strstr(slash ? slash : path, "images");
   DOR_NEED(at, CONFIG, "%s: the file of images is wanted ('images' in its name); that of labels is found beside it", path);
   const char *rest = at + 6, *three = strstr(rest, "idx3");
-  *out = three ? dor_arena_fmt(a, "%.*slabels%.*sidx1%s", (int)(at - path), path, (int)(three - rest), rest, three + 4) : dor_arena_fmt(a, "%.*slabels%s", (int)(at - path), path, rest);
+  const int before = (int)(at - path), between = three ? (int)(three - rest) : 0;
+  *out = three ? dor_arena_fmt(a, "%.*slabels%.*sidx1%s", before, path, between, rest, three + 4) : dor_arena_fmt(a, "%.*slabels%s", before, path, rest);
   DOR_NEED(*out, NOMEM, "path of labels");
   return DOR_OK;
 }
@@ -135,6 +156,7 @@ static dor_status import_both(dor_dataset *d, const char *src, const dor_import_
   const char *beside;
   dor_hash source;
   dor_hash_init(&source);
+  DOR_TRY(images_path(&d->arena, src, &src));
   DOR_TRY(labels_path(&d->arena, src, &beside));
   DOR_TRY(read_idx(src, 3, images, &source));
   DOR_TRY(read_idx(beside, 1, labels, &source));

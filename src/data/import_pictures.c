@@ -132,7 +132,8 @@ static dor_status first_size(pictures *p, const dor_picture *im)
 static dor_status store(pictures *p, int32_t i, const dor_picture *im)
 {
   if (!p->pixels) DOR_TRY(first_size(p, im));
-  DOR_NEED(p->cfg->size.n || (im->h == p->h && im->w == p->w), DATA, "%s: %d x %d pixels, the first picture has %d x %d; --size H,W makes them equal", p->e[i].file, im->h, im->w, p->h, p->w);
+  DOR_NEED(p->cfg->size.n || (im->h == p->h && im->w == p->w), DATA, "%s: %d x %d pixels, the first picture has %d x %d; --size H,W makes them equal",
+      p->e[i].file, im->h, im->w, p->h, p->w);
   uint8_t *to = p->pixels + (size_t)i * (size_t)p->h * (size_t)p->w * (size_t)p->c;
   return dor_pixels_resize(im->h, im->w, im->c, im->pixels, p->h, p->w, to);
 }
@@ -162,7 +163,8 @@ static void settle_polarity(pictures *p)
   size_t n = (size_t)p->n * (size_t)p->h * (size_t)p->w, dark = 0;
   for (size_t i = 0; i < n; i++) dark += p->pixels[i] < 128;
   bool black = p->cfg->person == BLACK || (p->cfg->person == AUTO && 2 * dark < n);
-  dor_note("person is %s%s; %.1f %% of all pixels are person", black ? "black" : "white", p->cfg->person == AUTO ? " (the rarer colour)" : "", 100.0 * (double)(black ? dark : n - dark) / (double)n);
+  dor_note("person is %s%s; %.1f %% of all pixels are person", black ? "black" : "white", p->cfg->person == AUTO ? " (the rarer colour)" : "",
+      100.0 * (double)(black ? dark : n - dark) / (double)n);
   for (size_t i = 0; i < n && black; i++) p->pixels[i] = (uint8_t)(255 - p->pixels[i]);
 }
 
@@ -206,7 +208,8 @@ static dor_status join_near(pictures *p, dor_union *u)
   DOR_TRY(dor_near_join(u, p->h, p->w, p->c, p->pixels, !p->silhouettes, p->cfg->near, &pairs));
   int32_t groups = 0;
   for (int32_t i = 0; i < p->n; i++) groups += dor_union_find(u, i) == i;
-  dor_note("near-duplicates: %s above %g at 32x32, mirror images included: %lld pairs, %d groups of %d pictures", p->silhouettes ? "cosine" : "correlation", p->cfg->near, (long long)pairs, groups, p->n);
+  dor_note("near-duplicates: %s above %g at 32x32, mirror images included: %lld pairs, %d groups of %d pictures", p->silhouettes ? "cosine" : "correlation",
+      p->cfg->near, (long long)pairs, groups, p->n);
   return DOR_OK;
 }
 
@@ -304,7 +307,9 @@ static dor_status take_target(pictures *p)
     of_part[p->silhouettes ? p->e[i].trial : i] = label;
   }
   dor_per part = p->silhouettes ? DOR_PER_TRIAL : DOR_PER_IMAGE;
-  *t = (dor_target){p->cfg->target, DOR_TARGET_CLASS, agree ? DOR_PER_SUBJECT : part, agree ? p->people.n : p->silhouettes ? p->d->n_trials : p->n, p->classes.n, p->classes.name, agree ? of_subject : of_part};
+  int32_t parts = p->silhouettes ? p->d->n_trials : p->n;
+  *t = (dor_target){p->cfg->target, DOR_TARGET_CLASS, agree ? DOR_PER_SUBJECT : part, agree ? p->people.n : parts,
+                    p->classes.n,   p->classes.name,  agree ? of_subject : of_part};
   p->d->n_targets = 1, p->d->target = t;
   return DOR_OK;
 }

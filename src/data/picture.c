@@ -16,7 +16,8 @@ enum { MOST_SCANS = 100 };
 
 static dor_status check_size(const char *path, uint64_t h, uint64_t w)
 {
-  DOR_NEED(h > 0 && w > 0 && h <= DOR_PICTURE_SIDE && w <= DOR_PICTURE_SIDE && h * w <= DOR_PICTURE_PIXELS, DATA, "%s: %llu x %llu pixels, at most %d a side and %d in all", path, (unsigned long long)h,
+  DOR_NEED(h > 0 && w > 0 && h <= DOR_PICTURE_SIDE && w <= DOR_PICTURE_SIDE && h * w <= DOR_PICTURE_PIXELS, DATA,
+      "%s: %llu x %llu pixels, at most %d a side and %d in all", path, (unsigned long long)h,
            (unsigned long long)w, DOR_PICTURE_SIDE, DOR_PICTURE_PIXELS);
   return DOR_OK;
 }

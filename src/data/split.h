@@ -47,7 +47,8 @@ DOR_MUST dor_status dor_split_make(dor_arena *a, const dor_split_cfg *c, const d
 /* A grouped, stratified fraction 1/k of the given things, held out inside a training part (early stopping). out[i] true: held out */
 DOR_MUST dor_status dor_split_inner(dor_arena *a, const dor_units *u, const int32_t *rows, int32_t n, int32_t k, uint64_t seed, bool *out);
 
-/* {"schema":1,"repeats":[{"folds":[["id",...],...]}]} both ways; a single fold is a holdout: who is not named is trained on. errors DATA: an unknown id, a person twice, one left out */
+/* {"schema":1,"repeats":[{"folds":[["id",...],...]}]} both ways; a single fold is a holdout: who is not named is trained on.
+ * errors DATA: an unknown id, a person twice, one left out */
 DOR_MUST dor_status dor_split_read(dor_arena *a, const char *path, const dor_units *u, dor_split *out);
 DOR_MUST dor_status dor_split_write(const dor_split *s, const dor_units *u, const char *path);
 /* The balance table: a line per repeat and fold, with people or things, clusters, and the count of each class. names [n_classes] may be NULL */

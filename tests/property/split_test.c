@@ -51,7 +51,8 @@ static void check_whole(const cohort *c, const dor_split *s)
     for (int32_t i = 0; i < s->n; i++) {
       int32_t f = s->fold[r * s->n + i];
       CHECK(f >= -1 && f < s->folds, "fold %d of %d", f, s->folds);
-      for (int32_t j = 0; j < i; j++) CHECK(c->cluster[i] != c->cluster[j] || s->fold[r * s->n + j] == f, "cluster %d is in folds %d and %d", c->cluster[i], f, s->fold[r * s->n + j]);
+      for (int32_t j = 0; j < i; j++) CHECK(c->cluster[i] != c->cluster[j] || s->fold[r * s->n + j] == f, "cluster %d is in folds %d and %d", c->cluster[i],
+          f, s->fold[r * s->n + j]);
     }
 }
 
@@ -78,7 +79,8 @@ TEST(split_kfold_partitions_and_balances)
     CHECK(moved > s.n / 3, "repeats give other folds: %d of %d moved", moved, s.n);
     for (int32_t r = 0; r < 2; r++)
       for (int32_t f = 0; f < 5; f++)
-        for (int32_t k = 0; k < c.u.n_classes; k++) CHECK(abs(5 * count[r][f][k] - total[k]) <= 5 * 3, "seed %d: fold %d has %d of %d of class %d", (int)seed, f, count[r][f][k], total[k], k);
+        for (int32_t k = 0; k < c.u.n_classes; k++) CHECK(abs(5 * count[r][f][k] - total[k]) <= 5 * 3, "seed %d: fold %d has %d of %d of class %d", (int)seed,
+            f, count[r][f][k], total[k], k);
     dor_arena_release(&a);
   }
 }

@@ -17,7 +17,8 @@ TEST(check_counts_and_says_usable)
   OK(dor_check_dataset(&d, &c));
   CHECK(c.n_groups == 3 && c.n_problems == 0, "%d groups, %d problems", c.n_groups, c.n_problems);
   REQUIRE(c.n_classes == 3, "%d classes", c.n_classes);
-  CHECK(c.classes[0].n == 3 && c.classes[1].n == 2 && c.classes[2].n == 1 && !c.classes[2].name[0], "%d %d %d", c.classes[0].n, c.classes[1].n, c.classes[2].n);
+  CHECK(c.classes[0].n == 3 && c.classes[1].n == 2 && c.classes[2].n == 1 && !c.classes[2].name[0], "%d %d %d", c.classes[0].n, c.classes[1].n,
+      c.classes[2].n);
   REQUIRE(c.n_columns == 5, "%d columns", c.n_columns);
   CHECK(!strcmp(c.columns[0].name, "age") && c.columns[0].missing == 1 && c.columns[2].missing == 1 && c.columns[1].missing == 0, "missing values");
   dor_check_text(&c, &text);
@@ -41,7 +42,8 @@ TEST(check_finds_copies_and_emptiness)
   memcpy(data + 40 * 64, data, 4 * 64); /* trial 11, of person 6 and group 3, is trial 1 */
   f->data = data, d.silhouettes = f;
   OK(dor_check_dataset(&d, &c));
-  CHECK(c.same_pictures == 4 && c.same_pictures_apart == 4 && c.same_trials_apart == 1, "%d %d %d", c.same_pictures, c.same_pictures_apart, c.same_trials_apart);
+  CHECK(c.same_pictures == 4 && c.same_pictures_apart == 4 && c.same_trials_apart == 1, "%d %d %d", c.same_pictures, c.same_pictures_apart,
+      c.same_trials_apart);
   dor_check_release(&c);
   dor_target *t = dor_arena_copy(&d.arena, d.target, 2 * sizeof *t);
   float none[FIX_SUBJECTS] = {0, 0, 0, NAN, NAN, 0};

@@ -29,7 +29,8 @@ static const uint8_t *pixels(dor_dataset *d, int n)
 
 static const char *const ids[] = {"p1", "p2", "p3", "p4", "p5", "p6-\xc3\xa9"};
 static const char *const sex[] = {"f", "m", "", "f", "m", "f"}, *const site[] = {"A", "A", "A", "B", "B", "B"};
-static const char *const movement[] = {"forward", "backward", "forward", "backward", "forward", "backward", "forward", "backward", "forward", "backward", "forward", "backward"};
+static const char *const movement[] = {"forward", "backward", "forward", "backward", "forward", "backward", "forward", "backward", "forward", "backward",
+    "forward", "backward"};
 static const char *const classes[] = {"FP", "EP"}, *const joints[] = {"hip", "knee"}, *const items[] = {"odi", "nrs"}, *const units[] = {"%", "1"};
 
 static void fixture_tables(dor_dataset *d)
@@ -43,7 +44,8 @@ static void fixture_tables(dor_dataset *d)
   dor_table *tables = room(d, sizeof *tables);
   tables[0] = (dor_table){"gait", FIX_TRIALS, {2, items, units, NULL, NULL}, ints(d, FIX_TRIALS, 2, 1), floats(d, 2 * FIX_TRIALS, -1, .25f)};
   d->n_tables = 1, d->tables = tables;
-  d->proms = (dor_table){"proms", FIX_SUBJECTS, {2, items, units, floats(d, 2, 0, 0), floats(d, 2, 100, -90)}, ints(d, FIX_SUBJECTS, 1, 1), floats(d, 2 * FIX_SUBJECTS, 10, 1)};
+  d->proms = (dor_table){"proms", FIX_SUBJECTS, {2, items, units, floats(d, 2, 0, 0), floats(d, 2, 100, -90)}, ints(d, FIX_SUBJECTS, 1, 1), floats(d,
+      2 * FIX_SUBJECTS, 10, 1)};
 }
 
 static void fixture_frames(dor_dataset *d)
@@ -91,37 +93,46 @@ static int same_table(const dor_table *a, const dor_table *b)
 {
   size_t n = (size_t)a->n, p = (size_t)a->items.n;
   return a->n == b->n && a->items.n == b->items.n && !strcmp(a->name, b->name) && same_texts(a->items.name, b->items.name, a->items.n) &&
-         same_texts(a->items.unit, b->items.unit, a->items.n) && same_bytes(a->items.max, b->items.max, p * 4) && same_bytes(a->subject, b->subject, n * 4) && same_bytes(a->values, b->values, n * p * 4);
+         same_texts(a->items.unit, b->items.unit, a->items.n) && same_bytes(a->items.max, b->items.max, p * 4) && same_bytes(a->subject, b->subject, n * 4) &&
+             same_bytes(a->values, b->values, n * p * 4);
 }
 
 static int same_frames(const dor_frames *a, const dor_frames *b)
 {
   size_t bytes = (size_t)a->n * (size_t)a->h * (size_t)a->w * (size_t)a->c;
   return a->n == b->n && a->h == b->h && a->w == b->w && a->c == b->c && !strcmp(a->name, b->name) && same_bytes(a->data, b->data, bytes) &&
-         same_bytes(a->first, b->first, FIX_TRIALS * 4) && same_bytes(a->count, b->count, FIX_TRIALS * 4) && same_bytes(a->phase, b->phase, (size_t)a->n * 4) &&
+         same_bytes(a->first, b->first, FIX_TRIALS * 4) && same_bytes(a->count, b->count, FIX_TRIALS * 4) && same_bytes(a->phase, b->phase,
+             (size_t)a->n * 4) &&
          same_bytes(a->subject, b->subject, (size_t)a->n * 4) && same_texts(a->view, b->view, a->n);
 }
 
 static int same_series(const dor_series *a, const dor_series *b)
 {
-  return a->n == b->n && a->k == b->k && a->a == b->a && !strcmp(a->name, b->name) && same_bytes(a->data, b->data, (size_t)(a->n * a->k * a->a) * 4) && same_bytes(a->first, b->first, FIX_TRIALS * 4) &&
-         same_texts(a->joint, b->joint, a->k) && same_bytes(a->parent, b->parent, (size_t)a->k * 4) && (!a->axes || !strcmp(a->axes, b->axes)) && (!a->unit || !strcmp(a->unit, b->unit)) &&
+  return a->n == b->n && a->k == b->k && a->a == b->a && !strcmp(a->name, b->name) && same_bytes(a->data, b->data, (size_t)(a->n * a->k * a->a) * 4) &&
+      same_bytes(a->first, b->first, FIX_TRIALS * 4) &&
+         same_texts(a->joint, b->joint, a->k) && same_bytes(a->parent, b->parent, (size_t)a->k * 4) && (!a->axes || !strcmp(a->axes, b->axes)) && (!a->unit ||
+             !strcmp(a->unit, b->unit)) &&
          (!a->definition || !strcmp(a->definition, b->definition));
 }
 
 static int same_target(const dor_target *a, const dor_target *b)
 {
-  return b && a->kind == b->kind && a->per == b->per && a->n == b->n && a->n_names == b->n_names && same_texts(a->names, b->names, a->n_names) && same_bytes(a->value, b->value, (size_t)a->n * 4);
+  return b && a->kind == b->kind && a->per == b->per && a->n == b->n && a->n_names == b->n_names && same_texts(a->names, b->names, a->n_names) &&
+      same_bytes(a->value, b->value, (size_t)a->n * 4);
 }
 
 int fixture_equal(const dor_dataset *a, const dor_dataset *b)
 {
   int32_t n = a->n_subjects;
   int same = n == b->n_subjects && a->n_trials == b->n_trials && a->n_targets == b->n_targets && a->synthetic == b->synthetic;
-  same = same && !strcmp(a->name, b->name) && !strcmp(a->license, b->license) && !strcmp(a->created_by, b->created_by) && !strcmp(a->source_sha256, b->source_sha256);
-  same = same && same_texts(a->id, b->id, n) && same_texts(a->sex, b->sex, n) && same_texts(a->site, b->site, n) && same_bytes(a->age, b->age, (size_t)n * 4) && same_bytes(a->group, b->group, (size_t)n * 4);
-  same = same && same_bytes(a->trial_subject, b->trial_subject, FIX_TRIALS * 4) && same_texts(a->movement, b->movement, FIX_TRIALS) && same_texts(a->side, b->side, FIX_TRIALS) && same_bytes(a->fps, b->fps, FIX_TRIALS * 4);
+  same = same && !strcmp(a->name, b->name) && !strcmp(a->license, b->license) && !strcmp(a->created_by, b->created_by) && !strcmp(a->source_sha256,
+      b->source_sha256);
+  same = same && same_texts(a->id, b->id, n) && same_texts(a->sex, b->sex, n) && same_texts(a->site, b->site, n) && same_bytes(a->age, b->age,
+      (size_t)n * 4) && same_bytes(a->group, b->group, (size_t)n * 4);
+  same = same && same_bytes(a->trial_subject, b->trial_subject, FIX_TRIALS * 4) && same_texts(a->movement, b->movement, FIX_TRIALS) && same_texts(a->side,
+      b->side, FIX_TRIALS) && same_bytes(a->fps, b->fps, FIX_TRIALS * 4);
   for (int32_t i = 0; same && i < a->n_targets; i++) same = same_target(&a->target[i], dor_dataset_target(b, a->target[i].name));
-  return same && same_table(&a->proms, &b->proms) && same_table(&a->tables[0], &b->tables[0]) && same_frames(&a->silhouettes[0], &b->silhouettes[0]) && same_frames(&a->images[0], &b->images[0]) &&
+  return same && same_table(&a->proms, &b->proms) && same_table(&a->tables[0], &b->tables[0]) && same_frames(&a->silhouettes[0], &b->silhouettes[0]) &&
+      same_frames(&a->images[0], &b->images[0]) &&
          same_series(&a->keypoints[0], &b->keypoints[0]) && same_series(&a->angles[0], &b->angles[0]);
 }

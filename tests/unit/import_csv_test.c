@@ -41,7 +41,8 @@ static dor_status import(const char *config, dor_dataset *d)
   return s;
 }
 
-static const char people[] = "record_id,age,sex,site,odi,nrs,class,extra\nb7,31,f,Cardiff,22,4,MCI,1.5\na2,,m,Cardiff,NA,-99,MI,2\nc9,58.5,f,Leeds,40,7,,-3e-1\n";
+static const char people[] = "record_id,age,sex,site,odi,nrs,class,extra\n"
+                             "b7,31,f,Cardiff,22,4,MCI,1.5\na2,,m,Cardiff,NA,-99,MI,2\nc9,58.5,f,Leeds,40,7,,-3e-1\n";
 static const char config[] =
   "name = \"t\"; license = \"none\"; ids = \"keep\";\n"
   "people = { table = \"p.csv\"; subject = \"record_id\"; age = \"age\"; sex = \"sex\"; site = \"site\"; };\n"
@@ -62,7 +63,8 @@ TEST(import_csv_takes_what_the_config_names)
   const dor_target *t = dor_dataset_target(&d, "class");
   CHECK(t && t->value[0] == 1 && t->value[1] == 0 && isnan(t->value[2]) && isnan(t->value[3]), "labels");
   CHECK(d.proms.n == 3 && d.proms.values[0] == 22 && isnan(d.proms.values[2]) && isnan(d.proms.values[3]) && d.proms.values[4] == 40, "proms");
-  CHECK(d.n_tables == 1 && d.tables[0].n == 4 && d.tables[0].subject[0] == 1 && d.tables[0].subject[2] == 1 && d.tables[0].values[3] == 4, "a row per observation");
+  CHECK(d.n_tables == 1 && d.tables[0].n == 4 && d.tables[0].subject[0] == 1 && d.tables[0].subject[2] == 1 && d.tables[0].values[3] == 4,
+      "a row per observation");
   dor_dataset_release(&d);
 }
 
@@ -79,7 +81,8 @@ TEST(import_csv_ids_become_pseudonyms)
   snprintf(text, sizeof text, "name = \"t\";\n%s", strchr(config, '\n'));
   OK(import(text, &d));
   OK(import(text, &again));
-  for (int i = 0; i < 3; i++) CHECK(d.id[i][0] == 's' && strlen(d.id[i]) == 13 && !strcmp(d.id[i], again.id[i]), "pseudonym %d: %s, %s", i, d.id[i], again.id[i]);
+  for (int i = 0; i < 3; i++) CHECK(d.id[i][0] == 's' && strlen(d.id[i]) == 13 && !strcmp(d.id[i], again.id[i]), "pseudonym %d: %s, %s", i, d.id[i],
+      again.id[i]);
   struct stat st;
   snprintf(path, sizeof path, "%s/c.cfg.private.csv", folder);
   REQUIRE(!stat(path, &st), "no mapping");
@@ -108,14 +111,21 @@ static void refused(const char *p, const char *cfg, dor_status want, const char 
 TEST(import_csv_errors_name_the_place)
 {
   (void)state;
-  refused("id,class\n1,MI\n1,MCI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA, "p.csv:3: class is not what line 2 says");
-  refused("id,class\n1,MI\n2,NCI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA, "p.csv:3: class: 'NCI' is none of its 2 classes");
-  refused("id,class\n,MI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA, "p.csv:2: id is empty");
+  refused("id,class\n1,MI\n1,MCI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA,
+      "p.csv:3: class is not what line 2 says");
+  refused("id,class\n1,MI\n2,NCI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA,
+      "p.csv:3: class: 'NCI' is none of its 2 classes");
+  refused("id,class\n,MI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA,
+      "p.csv:2: id is empty");
   refused("id,clas\n1,MI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA, "clas");
   refused("id,x\n1,two\n", "features = { table = \"p.csv\"; columns = [\"x\"]; };", DOR_E_DATA, "p.csv:2");
   refused("id,x\n1,1e300\n", "features = { table = \"p.csv\"; columns = [\"x\"]; };", DOR_E_DATA, "too large");
-  refused("id,x\n1,2\n", "features = { table = \"p.csv\"; columns = [\"x\"]; };\nlabels = { table = \"o.csv\"; subject = \"record_id\"; targets = ( { name = \"x\"; classes = [\"1\", \"2\"]; } ); };", DOR_E_CONFIG, "all or in none");
-  refused("id,x\n1,2\n3,4\n", "features = { table = \"p.csv\"; columns = [\"x\"]; };\nlabels = { table = \"o.csv\"; targets = ( { name = \"x\"; classes = [\"1\", \"2\"]; } ); };", DOR_E_DATA, "row must stand beside row");
+  refused("id,x\n1,2\n",
+      "features = { table = \"p.csv\"; columns = [\"x\"]; };\nlabels = { table = \"o.csv\"; subject = \"record_id\"; targets = ( { name = \"x\"; classes = "
+      "[\"1\", \"2\"]; } ); };", DOR_E_CONFIG, "all or in none");
+  refused("id,x\n1,2\n3,4\n",
+      "features = { table = \"p.csv\"; columns = [\"x\"]; };\nlabels = { table = \"o.csv\"; targets = ( { name = \"x\"; classes = [\"1\", \"2\"]; } ); };",
+      DOR_E_DATA, "row must stand beside row");
   refused("id,x\n", "\nfeatures = { tabel = \"p.csv\"; };", DOR_E_CONFIG, "c.cfg:2");
   refused("id,x\n1,2\n", "\n\nproms = { table = \"p.csv\"; dictionary = \"d.csv\"; };", DOR_E_CONFIG, "c.cfg:3: proms.'dictionary' does not exist yet");
   refused("id,x\n1,2\n", LABELS("targets = ( { name = \"x\"; raters = [\"a\"]; } );"), DOR_E_CONFIG, "raters");

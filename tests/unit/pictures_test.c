@@ -187,11 +187,14 @@ TEST(import_silhouettes_person_is_white_and_mirrors_are_groups)
     c.threshold = 127, c.size = (dor_ints){2, size};
     OK(import("silhouettes", &c, &d));
     const dor_frames *f = &d.silhouettes[0];
-    CHECK(d.n_subjects == 4 && d.n_trials == 4 && f->h == SIDE / 2 && f->w == SIDE / 2, "%d people, %d trials of %d x %d", d.n_subjects, d.n_trials, f->h, f->w);
+    CHECK(d.n_subjects == 4 && d.n_trials == 4 && f->h == SIDE / 2 && f->w == SIDE / 2, "%d people, %d trials of %d x %d", d.n_subjects, d.n_trials, f->h,
+        f->w);
     CHECK(f->data[0] == 0 && f->data[10 * (SIDE / 2) + 10] == 255, "person %d, ground %d", f->data[10 * (SIDE / 2) + 10], f->data[0]);
-    CHECK(!strcmp(d.id[0], "1") && d.n_targets == 1 && d.target[0].per == DOR_PER_SUBJECT && !strcmp(d.target[0].names[0], "bend") && d.target[0].value[2] == 1, "a label each");
+    CHECK(!strcmp(d.id[0], "1") && d.n_targets == 1 && d.target[0].per == DOR_PER_SUBJECT && !strcmp(d.target[0].names[0], "bend") &&
+        d.target[0].value[2] == 1, "a label each");
     REQUIRE(d.group, "no groups");
-    CHECK(d.group[0] == d.group[1] && d.group[2] != d.group[0] && d.group[3] != d.group[2], "groups %d %d %d %d", d.group[0], d.group[1], d.group[2], d.group[3]);
+    CHECK(d.group[0] == d.group[1] && d.group[2] != d.group[0] && d.group[3] != d.group[2], "groups %d %d %d %d", d.group[0], d.group[1], d.group[2],
+        d.group[3]);
     dor_dataset_release(&d);
     dor_arena_release(&a);
   }
@@ -211,7 +214,8 @@ TEST(import_silhouettes_manifest_people_and_groups_win)
   put_people(10, 200);
   c.ids = 1;
   c.manifest = dor_arena_fmt(&a, "%s/m.csv", folder);
-  write_manifest("file,class,subject,group,movement\nbend/1.png,FP,anna,x,forward\nsit/1.png,EP,bert,y,forward\nsit/2.png,FP,anna,x,forward\nbend/2.png,FP,anna,z,backward\n");
+  write_manifest("file,class,subject,group,movement\n"
+                 "bend/1.png,FP,anna,x,forward\nsit/1.png,EP,bert,y,forward\nsit/2.png,FP,anna,x,forward\nbend/2.png,FP,anna,z,backward\n");
   OK(import("silhouettes", &c, &d));
   CHECK(d.n_subjects == 2 && d.n_trials == 3 && !strcmp(d.id[1], "bert"), "%d people, %d trials", d.n_subjects, d.n_trials);
   CHECK(d.silhouettes[0].count[0] == 2 && d.silhouettes[0].first[1] == 2 && !strcmp(d.movement[2], "backward"), "frames of a trial lie together");
