@@ -35,10 +35,10 @@ static bool finite_all(const float *x, size_t n)
   return !bad;
 }
 
-static dor_status refuse_numbers(const dor_loop *l, const char *what, float lr)
+static dor_status refuse_numbers(const dor_loop *l, const char *what, double lr)
 {
   return DOR_FAIL(NUMERIC, "arm '%s', epoch %lld, step %lld: a %s is not finite (rate %g); a smaller train.lr or train.clip may help", l->arm->arm->name,
-                  (long long)l->at.epoch + 1, (long long)l->at.step + 1, what, (double)lr);
+                  (long long)l->at.epoch + 1, (long long)l->at.step + 1, what, lr);
 }
 
 /* Rows [from, from + n) of a batch into an instance's inputs. */
@@ -69,15 +69,15 @@ dor_status dor_loop_step(dor_loop *l)
 {
   const dor_replica *r = l->replica;
   dor_batch b;
-  dor_step step = {.seed = l->seed, .step = (uint64_t)l->at.step, .lr = (float)dor_schedule_rate(&l->schedule, (uint64_t)l->at.step),
-                   .grad_scale = 1.0f / (float)r->net->parts};
+  double rate = dor_schedule_rate(&l->schedule, (uint64_t)l->at.step);
+  dor_step step = {.seed = l->seed, .step = (uint64_t)l->at.step, .lr = (float)rate, .grad_scale = 1.0f / (float)r->net->parts};
   DOR_TRY(dor_loader_next(l->train, &b));
   double loss = accumulate(r, &b, &step);
-  if (!isfinite(loss)) return refuse_numbers(l, "loss", step.lr);
-  if (!finite_all(r->blocks.at[DOR_GRAD], r->net->params.param_bytes / sizeof(float))) return refuse_numbers(l, "gradient", step.lr);
+  if (!isfinite(loss)) return refuse_numbers(l, "loss", rate);
+  if (!finite_all(r->blocks.at[DOR_GRAD], r->net->params.param_bytes / sizeof(float))) return refuse_numbers(l, "gradient", rate);
   dor_instance_run(r->update, &step);
   l->at.loss_sum += loss;
-  l->at.last_lr = (double)step.lr;
+  l->at.last_lr = rate;
   l->at.step++;
   l->at.batch++;
   return DOR_OK;
@@ -127,7 +127,7 @@ static dor_status inner_loss(const dor_loop *l, double *out)
     }
   }
   *out = loss / weight;
-  return isfinite(*out) ? DOR_OK : refuse_numbers(l, "inner validation loss", (float)l->at.last_lr);
+  return isfinite(*out) ? DOR_OK : refuse_numbers(l, "inner validation loss", l->at.last_lr);
 }
 
 static void write_row(const dor_loop *l, double loss, double inner)
@@ -145,7 +145,7 @@ static dor_status end_epoch(dor_loop *l)
   double loss = l->at.loss_sum / (double)l->at.batch, inner = NAN;
   if (!finite_all(l->replica->param, l->replica->net->params.param_bytes / sizeof(float)) ||
       !finite_all(l->replica->blocks.at[DOR_STATE], l->replica->net->params.state_bytes / sizeof(float)))
-    return refuse_numbers(l, "weight", (float)l->at.last_lr);
+    return refuse_numbers(l, "weight", l->at.last_lr);
   l->at.epoch++;
   l->at.batch = 0;
   l->at.loss_sum = 0;
