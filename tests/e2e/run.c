@@ -6,8 +6,11 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/mem.h"
+#include "data/import.h"
 #include "tests/e2e/run_fixture.h"
 #include "tests/test.h"
+#include "train/checkpoint.h"
 
 static const made easy = {.subjects = 60, .features = 4, .apart = 5};
 
@@ -225,4 +228,129 @@ TEST(run_training_options)
     snprintf(folder_path, sizeof folder_path, "%s/%s", folder, name);
     CHECK(accuracy_of(folder_path, "net") > .9, "%s: accuracy %g", options[i], accuracy_of(folder_path, "net"));
   }
+}
+
+/* ---- no id in any byte ---- */
+
+static void write_source(const char *folder)
+{
+  dor_str t = {0};
+  char path[1200];
+  dor_str_add(&t, "id,x,y,kind\n");
+  for (int i = 0; i < 40; i++) dor_str_fmt(&t, "CANARY%03dQZ,%d,%d.5,%s\n", i, i * 7 % 13 + i % 2 * 9, i * 5 % 11, i % 2 ? "B" : "A");
+  snprintf(path, sizeof path, "%s/people.csv", folder);
+  OK(dor_io_write(path, t.s, t.n));
+  const char config[] = "name = \"canaries\"; license = \"none\"; ids = \"pseudonymise\";\n"
+                        "labels = { table = \"people.csv\"; subject = \"id\"; targets = ( { name = \"kind\"; classes = [\"A\", \"B\"]; } ); };\n"
+                        "features = { table = \"people.csv\"; subject = \"id\"; columns = [\"x\", \"y\"]; };\n";
+  snprintf(path, sizeof path, "%s/people.cfg", folder);
+  OK(dor_io_write(path, config, sizeof config - 1));
+  dor_str_release(&t);
+}
+
+static int files_with(dor_arena *a, const char *folder, const char *word, int *files)
+{
+  const char *const *names;
+  size_t n, size;
+  int found = 0;
+  OK(dor_io_list(a, folder, &names, &n));
+  for (size_t i = 0; i < n; i++) {
+    const char *path = dor_path_join(a, folder, names[i]);
+    char *data;
+    if (dor_io_is_dir(path)) {
+      found += files_with(a, path, word, files);
+      continue;
+    }
+    OK(dor_io_read(path, 1 << 28, &data, &size));
+    bool has = memmem(data, size, word, strlen(word)) != NULL;
+    CHECK(!has, "%s holds an id", path);
+    found += has, ++*files;
+    dor_free(data);
+  }
+  return found;
+}
+
+TEST(run_names_nobody)
+{
+  (void)state;
+  const char *folder = test_folder("run_canary");
+  char source[1200], data[1200];
+  int files = 0;
+  dor_arena a = {0};
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  dor_import_cfg c = {0};
+  write_source(folder);
+  snprintf(source, sizeof source, "%s/people.cfg", folder), snprintf(data, sizeof data, "%s/data.h5", folder);
+  OK(dor_schema_defaults(dor_import_keys, &c, &a));
+  OK(dor_import("csv", source, data, &c, false));
+  OK(run_text(folder, with("name = \"features\"; ", ""), &o, &r));
+  CHECK(!files_with(&a, r.folder, "CANARY", &files) && files > 20, "%d files looked at", files);
+  CHECK(!files_with(&a, r.folder, "QZ,", &files), "an id in a table");
+  dor_arena_release(&a);
+}
+
+/* ---- schemes, values, checkpoints of others ---- */
+
+TEST(run_schemes_of_splits)
+{
+  (void)state;
+  const char *folder = test_folder("run_schemes");
+  made m = easy;
+  m.subjects = 30;
+  make_data(folder, m);
+  const struct { const char *split; int cells, rows; } schemes[] = {
+    {"scheme = \"loso\"", 29, 29}, {"scheme = \"holdout\"; test = \"last:9\"", 1, 9}, {"scheme = \"rank\"; folds = 4", 4, 29},
+    {"scheme = \"kfold\"; folds = 2; repeats = 3", 6, 87}};
+  for (int i = 0; i < 4; i++) {
+    dor_run_options o = default_options(folder);
+    dor_run_result r;
+    const char *text = with("scheme = \"kfold\"; folds = 3; seed = 5", schemes[i].split), *line;
+    int rows = 0;
+    OK(run_text(folder, text, &o, &r));
+    for (line = text_of(r.folder, "predictions.csv"); (line = strstr(line, ",net,")); line++) rows++;
+    CHECK(r.cells == schemes[i].cells && rows == schemes[i].rows, "%s: %d cells, %d rows", schemes[i].split, r.cells, rows);
+  }
+}
+
+TEST(run_three_classes_and_against)
+{
+  (void)state;
+  const char *folder = test_folder("run_three");
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  make_data(folder, easy);
+  OK(run_text(folder, with("column = \"kind\"; positive = \"B\"", "column = \"three\""), &o, &r));
+  CHECK(strstr(text_of(r.folder, "predictions.csv"), "p_X,p_Y,p_Z"), "header: %.80s", text_of(r.folder, "predictions.csv"));
+  OK(run_text(folder, with("column = \"kind\"; positive = \"B\"", "column = \"three\"; positive = \"X\"; against = \"Z\""), &o, &r));
+  CHECK(strstr(text_of(r.folder, "predictions.csv"), "p_Z,p_X"), "the positive class is not the second: %.80s", text_of(r.folder, "predictions.csv"));
+  CHECK(strstr(text_of(r.folder, "flow.csv"), "excluded,class not compared,Y"), "flow.csv: %s", text_of(r.folder, "flow.csv"));
+}
+
+TEST(run_refuses_a_checkpoint_of_another_cell)
+{
+  (void)state;
+  const char *folder = test_folder("run_swap");
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  char path[4300], cell[4300], *data;
+  size_t n;
+  make_data(folder, easy);
+  o.fold = 1;
+  OK(run_text(folder, plain_config, &o, &r));
+  snprintf(path, sizeof path, "%s/cells/net/seed_1/fold_1/best.safetensors", r.folder);
+  snprintf(cell, sizeof cell, "%s/cells/net/seed_1/fold_2/resume.ckpt", r.folder);
+  dor_meta meta[] = {{"code version", "1"}, {"config", "other"}};
+  dor_tensor t = {.name = "x", .type = DOR_TENSOR_U8, .rank = 1, .dim = {1}, .data = "x", .bytes = 1};
+  dor_arena a = {0};
+  OK(dor_io_mkdirs(dor_path_dir(&a, cell)));
+  dor_arena_release(&a);
+  OK(dor_checkpoint_write(cell, 1, &t, 2, meta));
+  o.fold = 2;
+  CHECK(run_text(folder, plain_config, &o, &r) == DOR_E_CONFIG && strstr(dor_errmsg(), "another config"), "message: %s", dor_errmsg());
+  OK(dor_io_read(path, 1 << 20, &data, &n));
+  data[n - 1] = (char)(data[n - 1] ^ 1);
+  OK(dor_io_write(cell, data, n));
+  dor_free(data);
+  OK(run_text(folder, plain_config, &o, &r)); /* damaged: the cell starts afresh */
 }
