@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""make bench: dorsum beside PyTorch.
+
+Every program is a process that is warm and waits; samples are taken in turn, one
+program at a time, so that a slow minute of the machine hits all alike. A sample
+during which other processes took CPU is thrown away. The peer of a comparison is
+the fastest of eager and torch.compile, each with and without torch's switch for
+huge pages (THP_MEM_ALLOC_ENABLE=1), channels_last, the same number of threads.
+"""
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+DORSUM = os.path.join(ROOT, "build", "dorsum")
+PEER = os.path.join(HERE, "bench_peer.py")
+TICK = os.sysconf("SC_CLK_TCK")
+THP = {"THP_MEM_ALLOC_ENABLE": "1"}
+SAMPLES, SAMPLE_S = 7, 0.4
+
+
+def say(text):
+    print(text, flush=True)
+
+
+# --- what else the machine did ---------------------------------------------------
+
+def busy_s():
+    """CPU seconds that all processes took since boot."""
+    with open("/proc/stat") as f:
+        t = [int(v) for v in f.readline().split()[1:]]
+    return (t[0] + t[1] + t[2] + t[5] + t[6]) / TICK
+
+
+def process_s(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        t = f.read().rsplit(")", 1)[1].split()
+    return (int(t[11]) + int(t[12])) / TICK
+
+
+def peak_bytes(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM"))
+
+
+def quiet(wall, others):
+    return others < 0.05 * wall + 0.02
+
+
+# --- programs that wait for a count ----------------------------------------------
+
+class Program:
+    def __init__(self, name, argv, env=None):
+        self.name, self.clean, self.all = name, [], []
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+                                        env={**os.environ, **(env or {})})
+        start = time.monotonic()
+        if self.process.stdout.readline().split()[:1] != ["ready"]:
+            error = self.process.stderr.read().strip().splitlines()
+            raise RuntimeError(error[-1] if error else "ended without a word")
+        self.start_s = time.monotonic() - start
+        self.ask(1)
+        self.count = max(1, int(SAMPLE_S / max(self.ask(1), 1e-7)))
+
+    def ask(self, n):
+        self.process.stdin.write("%d\n" % n)
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def sample(self):
+        own = process_s(self.process.pid) + process_s(os.getpid())
+        all_before, start = busy_s(), time.monotonic()
+        each = self.ask(self.count) / self.count
+        wall = time.monotonic() - start
+        others = busy_s() - all_before - (process_s(self.process.pid) + process_s(os.getpid()) - own)
+        self.all.append(each)
+        if quiet(wall, others):
+            self.clean.append(each)
+
+    def result(self):
+        times = self.clean if len(self.clean) >= 3 else self.all
+        return dict(median_s=statistics.median(times), least_s=min(times), clean=len(self.clean), taken=len(self.all), start_s=self.start_s,
+                    peak_bytes=peak_bytes(self.process.pid))
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def start_all(wanted):
+    programs = []
+    for name, argv, env in wanted:
+        try:
+            programs.append(Program(name, argv, env))
+        except (RuntimeError, ValueError) as e:
+            say("  %-16s cannot be timed: %s" % (name, e))
+    return programs
+
+
+def take_turns(programs, seconds):
+    start = time.monotonic()
+    while True:
+        for p in programs:
+            if len(p.clean) < SAMPLES:
+                p.sample()
+        done = all(len(p.clean) >= SAMPLES for p in programs)
+        if done or (time.monotonic() - start > seconds and all(len(p.all) >= 3 for p in programs)):
+            return
+
+
+def compare(title, wanted, target, seconds, report):
+    programs = start_all(wanted)
+    take_turns(programs, seconds)
+    results = {p.name: p.result() for p in programs}
+    for p in programs:
+        p.close()
+    conclude(title, results, target, report)
+
+
+def conclude(title, results, target, report):
+    """Ratio of the fastest peer to dorsum, by medians; targets name the peers they hold for."""
+    say("## " + title)
+    for name, r in results.items():
+        memory = ", peak %.0f MB" % (r["peak_bytes"] / 1e6) if "peak_bytes" in r else ""
+        disturbed = "" if r["clean"] >= 3 else "  DISTURBED by other processes: not to be relied on"
+        say("  %-16s median %10.3f ms, least %10.3f ms, %d of %d samples clean%s%s" % (name, r["median_s"] * 1e3, r["least_s"] * 1e3, r["clean"], r["taken"],
+                                                                                    memory, disturbed))
+    entry = dict(title=title, results=results, ratios=[])
+    ours = results.get("dorsum")
+    for prefix, wanted in target.items():
+        peers = {n: r for n, r in results.items() if n != "dorsum" and n.startswith(prefix)}
+        if not ours or not peers:
+            say("  no peer '%s' to compare with" % prefix)
+            continue
+        name = min(peers, key=lambda n: peers[n]["median_s"])
+        ratio, least = (peers[name][k] / ours[k] for k in ("median_s", "least_s"))
+        verdict = "meets" if ratio >= wanted else "MISSES"
+        say("  => %.2fx the fastest%s (%s; by least times %.2fx), %s %.4gx" % (ratio, " " + prefix if prefix else " peer", name, least, verdict, wanted))
+        entry["ratios"].append(dict(against=name, ratio=ratio, ratio_least=least, target=wanted, met=ratio >= wanted))
+    report.append(entry)
+
+
+def peer(kind, mode, keys, env=None):
+    name = mode + ("+thp" if env else "")
+    return name, [sys.executable, PEER, kind, "mode=" + mode] + keys, env
+
+
+def own(kind, keys):
+    return "dorsum", [DORSUM, "bench", kind, "serve=true"] + keys, None
+
+
+def four_peers(kind, keys):
+    return [peer(kind, mode, keys, env) for mode in ("eager", "compile") for env in (None, THP)]
+
+
+# --- the parts --------------------------------------------------------------------
+
+def silhouette(o, report):
+    for size, batch, target in ((64, 32, 2.2), (128, 32, 2.2), (64, 256, 2.5), (128, 256, 2.0)):
+        keys = ["size=%d" % size, "batch=%d" % batch, "threads=%d" % o.threads]
+        compare("silhouette CNN, training step, %dx%d, batch %d, %d threads" % (size, size, batch, o.threads), [own("step", keys)] + four_peers("step", keys),
+                {"": target}, o.seconds, report)
+
+
+def conv(o, report):
+    for channels, size in ((32, 128), (64, 64), (128, 32), (256, 16)):
+        for batch in (1, 8):
+            keys = ["channels=%d" % channels, "size=%d" % size, "batch=%d" % batch, "threads=%d" % o.threads]
+            compare("conv3x3 forward and backward, %d channels at %dx%d, batch %d, %d threads" % (channels, size, size, batch, o.threads),
+                    [own("conv", keys)] + four_peers("conv", keys), {"": 1.7 if (channels, batch) == (256, 1) else 2.3}, o.seconds, report)
+
+
+def mlp(o, report):
+    keys = ["threads=%d" % o.threads]
+    peers = [peer("mlp", "eager", keys), peer("mlp", "eager", keys, THP), peer("mlp", "vmap", keys), peer("mlp", "vmap", keys, THP)]
+    compare("MLP 6-32-2, 310 rows, 5 folds, 100 epochs, %d threads" % o.threads, [own("mlp", keys)] + peers, {"eager": 100, "vmap": 10}, o.seconds, report)
+    whole_mlp(o, report)
+
+
+def timed(argv, env=None):
+    """Wall time of a whole program, the CPU that others took meanwhile, its peak memory."""
+    before, start = busy_s(), time.monotonic()
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, **(env or {})})
+    error = process.stderr.read().decode(errors="replace").strip().splitlines()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - start
+    if status:
+        raise RuntimeError("%s: %s" % (os.path.basename(argv[0]), error[-1] if error else "failed"))
+    return dict(wall=wall, clean=quiet(wall, busy_s() - before - usage.ru_utime - usage.ru_stime), peak=usage.ru_maxrss * 1024)
+
+
+def compare_whole(title, jobs, target, rounds, report):
+    taken = {name: [] for name, _, _ in jobs}
+    try:
+        for k in range(rounds):
+            for name, argv, env in jobs:
+                taken[name].append(timed([a.replace("%K", str(k)) for a in argv], env))
+    except RuntimeError as e:
+        say("## %s\n  cannot be timed: %s" % (title, e))
+        return
+    results = {}
+    for name, runs in taken.items():
+        clean = [r for r in runs if r["clean"]]
+        times = [r["wall"] for r in (clean if len(clean) >= 3 else runs)]
+        results[name] = dict(median_s=statistics.median(times), least_s=min(times), clean=len(clean), taken=len(runs), peak_bytes=max(r["peak"] for r in runs))
+    conclude(title, results, target, report)
+
+
+def whole_mlp(o, report):
+    config = os.path.join(ROOT, "experiments", "vertebral_column", "experiment.cfg")
+    if not os.path.exists(config):
+        say("## dorsum run of the MLP experiment: no experiments/vertebral_column here")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        data = ["data=" + o.table] if o.table else []
+        jobs = [("dorsum", [DORSUM, "run", config, "--quiet", "--jobs", str(o.threads), "--out", folder + "/%K"] + data, None),
+                ("eager", [sys.executable, PEER, "table", "threads=%d" % o.threads], None), ("eager+thp", [sys.executable, PEER, "table", "threads=%d" % o.threads], THP)]
+        compare_whole("whole `dorsum run` of vertebral_column, report included, beside `import torch` and one training of 5 folds", jobs, {"": 1}, 5, report)
+
+
+CONFIG = """experiment = "bench";
+data = "%s";
+target = { column = "pattern"; positive = "EP"; };
+split = { scheme = "kfold"; folds = 5; seed = 1; };
+seeds = [1, 2];
+inputs = { backward = { from = "silhouettes"; movement = "backward"; net = "cnn"; }; };
+nets = { cnn = { kind = "silhouette_cnn"; channels = [16, 32, 64, 128]; }; };
+train = { optimizer = "adam"; lr = 1e-3; epochs = %d; batch = 32; stop = "none"; };
+arms = { cnn = { use = ["backward"]; }; };
+"""
+
+
+def experiment(o, report):
+    """10 cells over 1,280 silhouettes of 40 synthetic people, one cell a thread, from reading the data to predictions (ours: and the report)."""
+    epochs = 4
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([DORSUM, "synth", "-o", folder, "--quiet", "subjects=40", "frames=32", "size=64"], check=True)
+        config, data = folder + "/bench.cfg", folder + "/cohort.h5"
+        with open(config, "w") as f:
+            f.write(CONFIG % (data, epochs))
+        theirs = [sys.executable, PEER, "experiment", "data=" + data, "threads=%d" % o.threads, "epochs=%d" % epochs, "out=" + folder + "/theirs.csv"]
+        jobs = [("dorsum", [DORSUM, "run", config, "--quiet", "--jobs", str(o.threads), "--out", folder + "/run%K"], None), ("eager", theirs, None), ("eager+thp", theirs, THP)]
+        compare_whole("silhouette experiment, 5 folds x 2 seeds, 64x64, %d epochs, %d threads" % (epochs, o.threads), jobs, {"": 2.7}, 3, report)
+
+
+PARTS = dict(silhouette=silhouette, conv=conv, mlp=mlp, experiment=experiment)
+
+
+def cpu_model():
+    with open("/proc/cpuinfo") as f:
+        return next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), platform.machine())
+
+
+def versions():
+    torch = subprocess.run([sys.executable, PEER, "versions"], capture_output=True, text=True)
+    dorsum = subprocess.run([DORSUM, "--version"], capture_output=True, text=True)
+    if torch.returncode:
+        sys.exit("bench: %s has no working torch: %s" % (sys.executable, (torch.stderr.strip().splitlines() or ["?"])[-1]))
+    return dict(torch=torch.stdout.strip(), dorsum=dorsum.stdout.strip(), cpu=cpu_model(), cores=os.cpu_count(), python=platform.python_version(),
+                kernel=platform.release())
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--part", default="all", help="comma-separated: " + ", ".join(PARTS))
+    args.add_argument("--threads", type=int, default=2)
+    args.add_argument("--seconds", type=float, default=20, help="to wait for undisturbed samples in each comparison")
+    args.add_argument("--table", default="", help="dataset file for the run of vertebral_column")
+    o = args.parse_args()
+    parts = list(PARTS) if o.part == "all" else o.part.split(",")
+    for p in parts:
+        if p not in PARTS:
+            sys.exit("bench: no part '%s'; there are %s" % (p, ", ".join(PARTS)))
+    v, report = versions(), []
+    say("\n".join("%s: %s" % kv for kv in v.items()))
+    say("load %.2f; other work on the machine hits both sides, ours harder" % os.getloadavg()[0])
+    for p in parts:
+        PARTS[p](o, report)
+    folder = os.path.join(ROOT, "results", "bench")
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, time.strftime("%Y-%m-%d_%H%M.json"))
+    with open(path, "w") as f:
+        json.dump(dict(versions=v, threads=o.threads, comparisons=report), f, indent=1)
+    missed = [r for c in report for r in c["ratios"] if not r["met"]]
+    say("%d of %d targets met; wrote %s" % (sum(len(c["ratios"]) for c in report) - len(missed), sum(len(c["ratios"]) for c in report), os.path.relpath(path, ROOT)))
+
+
+if __name__ == "__main__":
+    main()
