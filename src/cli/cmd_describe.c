@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "train/setup.h"
 
 static void parameters(const dor_params *p)
@@ -171,6 +172,11 @@ static dor_status of_model(dor_cli *c, const dor_model *m)
 static dor_status run(dor_cli *c)
 {
   const dor_model *m = dor_model_find(c->arg[0]);
+  const char *names[64];
+  size_t n = 0;
+  for (; dor_models[n] && n < 64; n++) names[n] = dor_models[n]->name;
+  const char *near = m || dor_io_exists(c->arg[0]) ? NULL : dor_nearest(c->arg[0], names, n);
+  DOR_NEED(!near, USAGE, "no model and no file '%s'; did you mean '%s'?", c->arg[0], near);
   return m ? of_model(c, m) : of_config(c, c->arg[0]);
 }
 
