@@ -51,6 +51,8 @@ typedef struct dor_analysis {
   dor_result *row;
   dor_contrast *contrast;      /* by metric, then arm */
   const char **reason;         /* [n_arms] why an arm is not compared; NULL: it is */
+  int32_t best;                /* most accurate of the arms that are no baselines */
+  bool *tied, alone;           /* [n_arms] not shown to be less accurate than the best; alone: nothing is (paired tests, Holm) */
 } dor_analysis;
 
 DOR_MUST dor_status dor_analyse(dor_arena *a, const dor_report_meta *m, const dor_predictions *p, dor_analysis *out);

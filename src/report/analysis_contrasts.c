@@ -8,21 +8,23 @@
 
 #include "report/analysis.h"
 
+enum { MOST_ARMS = 256 };
+
 typedef struct paired {      /* the units both arms have, in the same order */
   dor_scores a, b;           /* a: the arm, b: the reference */
 } paired;
 
 typedef struct columns {
   int32_t *truth, *decided, *cluster;
-  double *p, *value, *predicted;
+  double *p;
 } columns;
 
 static dor_status allocate(dor_arena *a, int32_t n, int32_t k, columns *c)
 {
-  size_t ints = ((size_t)n + 1) * sizeof(int32_t), reals = ((size_t)n + 1) * sizeof(double);
+  size_t ints = ((size_t)n + 1) * sizeof(int32_t);
   c->truth = dor_arena_alloc(a, ints), c->decided = dor_arena_alloc(a, ints), c->cluster = dor_arena_alloc(a, ints);
-  c->p = dor_arena_alloc(a, reals * (size_t)(k > 0 ? k : 1)), c->value = dor_arena_alloc(a, reals), c->predicted = dor_arena_alloc(a, reals);
-  DOR_NEED(c->truth && c->decided && c->cluster && c->p && c->value && c->predicted, NOMEM, "%d units", n);
+  c->p = dor_arena_alloc(a, ((size_t)n + 1) * (size_t)k * sizeof *c->p);
+  DOR_NEED(c->truth && c->decided && c->cluster && c->p, NOMEM, "%d units", n);
   return DOR_OK;
 }
 
@@ -30,13 +32,12 @@ static void copy(const dor_scores *s, int32_t from, columns *c, int32_t to)
 {
   int32_t k = s->n_classes;
   c->truth[to] = s->truth[from], c->decided[to] = s->decided[from], c->cluster[to] = s->cluster[from];
-  c->value[to] = s->value[from], c->predicted[to] = s->predicted[from];
   memcpy(c->p + to * k, s->p + from * k, (size_t)k * sizeof *c->p);
 }
 
 static dor_scores wrap(const columns *c, int32_t n, int32_t k)
 {
-  return (dor_scores){.n = n, .n_classes = k, .truth = c->truth, .decided = c->decided, .cluster = c->cluster, .p = c->p, .value = c->value, .predicted = c->predicted};
+  return (dor_scores){.n = n, .n_classes = k, .truth = c->truth, .decided = c->decided, .cluster = c->cluster, .p = c->p};
 }
 
 /* Units are ascending in both: one merge finds the common ones. Cluster numbers stay below the larger arm's n, so they are made dense again. */
@@ -105,7 +106,7 @@ static dor_status resampled(const dor_analysis *x, const paired *s, dor_metric_i
   int32_t cls = metric == DOR_METRIC_specificity || metric == DOR_METRIC_sensitivity ? 1 : -1;
   DOR_TRY(dor_figure_init(&a, x->a, &s->a, metric, cls));
   DOR_TRY(dor_figure_init(&b, x->a, &s->b, metric, cls));
-  DOR_TRY(dor_bootstrap_difference(&a, &b, dor_figure_value, s->a.n, s->a.cluster, s->a.n_classes ? s->a.truth : NULL, x->m->replicates,
+  DOR_TRY(dor_bootstrap_difference(&a, &b, dor_figure_value, s->a.n, s->a.cluster, s->a.truth, x->m->replicates,
                                    x->m->bootstrap_seed, x->m->level, &d));
   c->n = s->a.n, c->test = x->clustered ? "bootstrap over clusters" : "bootstrap";
   c->value = dor_figure_all(&a), c->reference_value = dor_figure_all(&b);
@@ -128,8 +129,8 @@ static dor_status contrast(const dor_analysis *x, int32_t arm, dor_metric_id met
 
 static void correct(dor_analysis *x, int32_t first)
 {
-  double p[256] = {0}, adjusted[256];
-  int32_t n = x->n_contrasts - first < 256 ? x->n_contrasts - first : 256;
+  double p[MOST_ARMS] = {0}, adjusted[MOST_ARMS];
+  int32_t n = x->n_contrasts - first;
   for (int32_t i = 0; i < n; i++) p[i] = x->contrast[first + i].primary ? NAN : x->contrast[first + i].p;
   dor_holm(n, p, adjusted);
   for (int32_t i = 0; i < n; i++) x->contrast[first + i].p_holm = adjusted[i];
@@ -142,24 +143,49 @@ static const char *why_not(const dor_analysis *x, int32_t arm, const paired *s)
   return same || x->m->common ? NULL : "other units than the reference, and compare.subjects is not common";
 }
 
+/* The best arm against each other one, by accuracy: who is on a par with it? */
+static dor_status rank_arms(dor_analysis *x)
+{
+  double p[MOST_ARMS] = {0}, adjusted[MOST_ARMS];
+  double best = -1;
+  x->best = -1, x->alone = true;
+  for (int32_t i = 0; i < x->n_arms; i++) {
+    const dor_result *r = dor_result_find(x, i, DOR_ALL, DOR_ALL, "accuracy", -1);
+    if (!x->arm[i].arm->baseline && r && r->value > best) best = r->value, x->best = i;
+  }
+  for (int32_t i = 0; i < x->n_arms; i++) {
+    paired s;
+    dor_contrast c;
+    p[i] = NAN;
+    if (i == x->best || x->best < 0 || x->arm[i].arm->baseline) continue;
+    DOR_TRY(pair(x->a, &x->arm[x->best].scores, &x->arm[i].scores, &s));
+    if (s.a.n) DOR_TRY(contrast(x, x->best, DOR_METRIC_accuracy, &s, &c));
+    p[i] = s.a.n ? c.p : 1;
+  }
+  dor_holm(x->n_arms, p, adjusted);
+  for (int32_t i = 0; i < x->n_arms; i++)
+    if (!isnan(adjusted[i]) && adjusted[i] >= 1 - x->m->level) x->tied[i] = true, x->alone = false;
+  return DOR_OK;
+}
+
 static const dor_metric_id of_two[] = {DOR_METRIC_accuracy, DOR_METRIC_sensitivity, DOR_METRIC_specificity, DOR_METRIC_balanced_accuracy, DOR_METRIC_auc};
 static const dor_metric_id of_more[] = {DOR_METRIC_accuracy, DOR_METRIC_balanced_accuracy, DOR_METRIC_auc};
-static const dor_metric_id of_values[] = {DOR_METRIC_mae, DOR_METRIC_rmse};
 
 static int32_t metrics_for(int32_t n_classes, const dor_metric_id **out)
 {
-  *out = n_classes == 2 ? of_two : n_classes ? of_more : of_values;
-  return n_classes == 2 ? 5 : n_classes ? 3 : 2;
+  *out = n_classes == 2 ? of_two : of_more;
+  return n_classes == 2 ? sizeof of_two / sizeof *of_two : sizeof of_more / sizeof *of_more;
 }
 
 dor_status dor_analyse_contrasts(dor_analysis *x)
 {
   const dor_metric_id *metric;
   int32_t n = metrics_for(x->p->n_classes, &metric);
+  DOR_NEED(x->n_arms <= MOST_ARMS, UNSUPPORTED, "%d arms in one comparison; %d at most", x->n_arms, MOST_ARMS);
+  x->tied = dor_arena_alloc(x->a, ((size_t)x->n_arms + 1) * sizeof *x->tied);
   x->contrast = dor_arena_alloc(x->a, ((size_t)n * (size_t)x->n_arms + 1) * sizeof *x->contrast);
   paired *pairs = dor_arena_alloc(x->a, ((size_t)x->n_arms + 1) * sizeof *pairs);
-  DOR_NEED(x->contrast && pairs, NOMEM, "%d arms", x->n_arms);
-  DOR_NEED(x->n_arms <= 256, UNSUPPORTED, "%d arms in one comparison; 256 at most", x->n_arms);
+  DOR_NEED(x->contrast && pairs && x->tied, NOMEM, "%d arms", x->n_arms);
   for (int32_t i = 0; i < x->n_arms; i++) {
     if (i == x->reference || x->arm[i].arm->baseline) continue;
     DOR_TRY(pair(x->a, &x->arm[i].scores, &x->arm[x->reference].scores, &pairs[i]));
@@ -171,5 +197,5 @@ dor_status dor_analyse_contrasts(dor_analysis *x)
       if (i != x->reference && !x->arm[i].arm->baseline && !x->reason[i]) DOR_TRY(contrast(x, i, metric[m], &pairs[i], &x->contrast[x->n_contrasts++]));
     correct(x, first);
   }
-  return DOR_OK;
+  return rank_arms(x);
 }

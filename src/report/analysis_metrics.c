@@ -28,11 +28,6 @@ static dor_status list(const dor_analysis *x, specs *s)
   int32_t k = x->p->n_classes, positive = dor_positive(x);
   *s = (specs){.at = dor_arena_alloc(x->a, ((size_t)k * (BY_CLASS + 1) + BY_CLASS + OVERALL) * sizeof *s->at)};
   DOR_NEED(s->at, NOMEM, "%d classes", k);
-  if (!k) {
-    ask(s, DOR_METRIC_mae, -1);
-    ask(s, DOR_METRIC_rmse, -1);
-    return DOR_OK;
-  }
   ask(s, DOR_METRIC_accuracy, -1);
   for (int32_t i = 0; i < BY_CLASS; i++) ask(s, by_class[i], positive);
   ask(s, DOR_METRIC_balanced_accuracy, -1);
@@ -84,7 +79,6 @@ static dor_result describe(const dor_analysis *x, int32_t arm, const dor_scores 
 {
   dor_result r = {.arm = arm, .fold = DOR_ALL, .seed = DOR_ALL, .cls = q.cls, .metric = dor_metrics[q.metric].name, .average = average_of(x, q),
                   .value = value, .ci = {NAN, NAN, ""}, .n = s->n, .k = -1, .n_pos = -1, .n_neg = -1};
-  if (!s->n_classes) return r;
   int64_t right = 0;
   for (int32_t i = 0; i < s->n; i++) right += s->truth[i] == s->decided[i];
   int32_t positive = q.cls >= 0 ? q.cls : dor_positive(x);
@@ -116,7 +110,7 @@ static dor_status interval(const dor_analysis *x, const dor_scores *s, const dor
   if (isnan(r->value)) return DOR_OK;
   if (!x->clustered && r->k >= 0) return r->ci = dor_wilson(r->k, r->n, x->m->level), DOR_OK;
   if (!x->clustered && f->metric == DOR_METRIC_auc && f->cls >= 0) return delong(x, s, f->cls, &r->ci);
-  return dor_bca(f, dor_figure_value, s->n, s->cluster, s->n_classes ? s->truth : NULL, x->m->replicates, x->m->bootstrap_seed, x->m->level, &r->ci);
+  return dor_bca(f, dor_figure_value, s->n, s->cluster, s->truth, x->m->replicates, x->m->bootstrap_seed, x->m->level, &r->ci);
 }
 
 static dor_status over_all(dor_analysis *x, int32_t arm, const specs *q)
@@ -193,15 +187,14 @@ static dor_status part_of(dor_arena *a, const dor_scores *s, int32_t fold, dor_s
 {
   int32_t k = s->n_classes, n = 0, *truth = dor_arena_alloc(a, (size_t)s->n * sizeof *truth), *decided = dor_arena_alloc(a, (size_t)s->n * sizeof *decided);
   double *p = dor_arena_alloc(a, ((size_t)s->n * (size_t)k + 1) * sizeof *p);
-  double *value = dor_arena_alloc(a, (size_t)s->n * sizeof *value), *predicted = dor_arena_alloc(a, (size_t)s->n * sizeof *predicted);
-  DOR_NEED(truth && decided && p && value && predicted, NOMEM, "%d units", s->n);
+  DOR_NEED(truth && decided && p, NOMEM, "%d units", s->n);
   for (int32_t i = 0; i < s->n; i++) {
     if (s->fold[i] != fold) continue;
-    truth[n] = s->truth[i], decided[n] = s->decided[i], value[n] = s->value[i], predicted[n] = s->predicted[i];
+    truth[n] = s->truth[i], decided[n] = s->decided[i];
     memcpy(p + n * k, s->p + i * k, (size_t)k * sizeof *p);
     n++;
   }
-  *out = (dor_scores){.n = n, .n_classes = k, .truth = truth, .decided = decided, .p = p, .value = value, .predicted = predicted};
+  *out = (dor_scores){.n = n, .n_classes = k, .truth = truth, .decided = decided, .p = p};
   return DOR_OK;
 }
 
@@ -274,7 +267,7 @@ dor_status dor_analyse_metrics(dor_analysis *x)
   DOR_TRY(list(x, &q));
   for (int32_t i = 0; i < x->n_arms; i++) {
     DOR_TRY(over_all(x, i, &q));
-    if (x->p->n_classes) DOR_TRY(nothing_rows(x, i));
+    DOR_TRY(nothing_rows(x, i));
     DOR_TRY(by_fold(x, i, &q));
     DOR_TRY(by_seed(x, i, &q));
   }

@@ -14,7 +14,7 @@ static void people(const dor_analysis *x, dor_str *s)
     for (int32_t i = 0; i < all->n; i++) n += all->truth[i] == c;
     dor_str_fmt(s, "%s%s %d", c ? ", " : " (", x->p->class_name[c], n);
   }
-  if (x->p->n_classes) dor_str_add(s, ")");
+  dor_str_add(s, ")");
   if (x->clustered) dor_str_fmt(s, ", in %d clusters (groups or people) that stay together", x->p->n_clusters);
   dor_str_add(s, ". ");
 }
@@ -23,7 +23,6 @@ static void intervals(const dor_analysis *x, dor_str *s)
 {
   dor_str_real(s, 100 * x->m->level);
   if (x->clustered) dor_str_fmt(s, " %% intervals: BCa bootstrap over clusters, stratified by class, %d replicates. ", x->m->replicates);
-  else if (!x->p->n_classes) dor_str_fmt(s, " %% intervals: BCa bootstrap, %d replicates. ", x->m->replicates);
   else
     dor_str_fmt(s, " %% intervals: Wilson for proportions, %sBCa bootstrap stratified by class with %d replicates for the rest. ",
                 x->p->n_classes == 2 ? "DeLong on the logit scale for AUC, " : "", x->m->replicates);
@@ -32,11 +31,12 @@ static void intervals(const dor_analysis *x, dor_str *s)
 
 static void tests(const dor_analysis *x, dor_str *s)
 {
-  if (x->p->n_classes) dor_str_fmt(s, "Against always the commonest class: %s, one-sided. ", x->clustered ? "bootstrap over clusters" : "exact binomial");
+  dor_str_fmt(s, "Against always the commonest class: %s, one-sided. ", x->clustered ? "bootstrap over clusters" : "exact binomial");
   if (!x->n_contrasts) return;
-  if (x->clustered || !x->p->n_classes) dor_str_add(s, "Arms are compared by the paired bootstrap");
+  if (x->clustered) dor_str_add(s, "Arms are compared by the paired bootstrap");
   else dor_str_add(s, "Arms are compared by McNemar's exact test (difference: Newcombe's method 10) and AUCs by DeLong's, paired");
   dor_str_fmt(s, "; p corrected after Holm%s.", x->primary >= 0 ? " for all but the primary contrast" : "");
+  dor_str_add(s, x->alone ? " Bold: more accurate than every other arm." : " =: not shown to be less accurate than the best arm.");
 }
 
 dor_status dor_caption(const dor_analysis *x, const char **out)

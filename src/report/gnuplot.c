@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gnuplot as a child process, and dates taken out of what it wrote. */
+ * gnuplot as a child process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -77,16 +77,4 @@ dor_status dor_gnuplot(dor_arena *a, const char *folder, const char *const scrip
   while (waitpid(child, &state, 0) < 0 && errno == EINTR) continue;
   if (WIFEXITED(state) && WEXITSTATUS(state) == 0) return DOR_OK;
   return explain(a, said[0] ? last_line(said) : "gnuplot was stopped", why);
-}
-
-void dor_pdf_undate(char *data, size_t size)
-{
-  static const char *const key[] = {"/CreationDate (D:", "/ModDate (D:"};
-  static const char fixed[] = "20000101000000";
-  for (int i = 0; i < 2; i++) {
-    char *at = memmem(data, size, key[i], strlen(key[i]));
-    if (!at) continue;
-    at += strlen(key[i]);
-    for (size_t j = 0; j + 1 < sizeof fixed && at + j < data + size && at[j] >= '0' && at[j] <= '9'; j++) at[j] = fixed[j];
-  }
 }

@@ -17,22 +17,38 @@ dor_status dor_write_text(dor_arena *a, const char *folder, const char *name, do
 
 typedef void put_text(dor_str *s, const char *text);
 
-static void line(dor_str *s, const char *const *cell, int32_t n, const char *open, const char *between, const char *close, put_text *put)
+typedef struct notation {
+  put_text *put;
+  const char *open, *between, *close, *bold, *plain;
+} notation;
+
+static const notation markdown = {dor_put_markdown, "| ", " | ", " |\n", "**", "**"}, tex = {dor_put_tex, "", " & ", " \\\\\n", "\\textbf{", "}"},
+                      html = {dor_put_html, "<tr><td>", "</td><td>", "</td></tr>\n", "<b>", "</b>"};
+
+static void line(dor_str *s, const char *const *cell, int32_t n, int32_t bold, const notation *as)
 {
-  dor_str_add(s, open);
+  dor_str_add(s, as->open);
   for (int32_t i = 0; i < n; i++) {
-    if (i) dor_str_add(s, between);
-    put(s, cell[i]);
+    if (i) dor_str_add(s, as->between);
+    if (i == bold) dor_str_add(s, as->bold);
+    as->put(s, cell[i]);
+    if (i == bold) dor_str_add(s, as->plain);
   }
-  dor_str_add(s, close);
+  dor_str_add(s, as->close);
+}
+
+static void rows(const dor_grid *g, const notation *as, dor_str *s)
+{
+  for (int32_t r = 0; r < g->n_rows; r++) line(s, g->cell + r * g->n_cols, g->n_cols, g->bold - r * g->n_cols, as);
 }
 
 void dor_grid_markdown(const dor_grid *g, const char *caption, dor_str *s)
 {
-  line(s, g->head, g->n_cols, "| ", " | ", " |\n|", dor_put_markdown);
+  line(s, g->head, g->n_cols, -1, &markdown);
+  dor_str_add(s, "|");
   for (int32_t i = 0; i < g->n_cols; i++) dor_str_add(s, i ? "---:|" : "---|");
   dor_str_add(s, "\n");
-  for (int32_t r = 0; r < g->n_rows; r++) line(s, g->cell + r * g->n_cols, g->n_cols, "| ", " | ", " |\n", dor_put_markdown);
+  rows(g, &markdown, s);
   dor_str_add(s, "\n");
   dor_put_markdown(s, caption);
   dor_str_add(s, "\n");
@@ -44,16 +60,20 @@ void dor_grid_tex(const dor_grid *g, const char *label, const char *caption, dor
   dor_put_tex(s, caption);
   dor_str_fmt(s, "}\n\\label{tab:%s}\n\\begin{tabular}{l", label);
   for (int32_t i = 1; i < g->n_cols; i++) dor_str_add(s, "r");
-  line(s, g->head, g->n_cols, "}\n\\toprule\n", " & ", " \\\\\n\\midrule\n", dor_put_tex);
-  for (int32_t r = 0; r < g->n_rows; r++) line(s, g->cell + r * g->n_cols, g->n_cols, "", " & ", " \\\\\n", dor_put_tex);
+  dor_str_add(s, "}\n\\toprule\n");
+  line(s, g->head, g->n_cols, -1, &tex);
+  dor_str_add(s, "\\midrule\n");
+  rows(g, &tex, s);
   dor_str_add(s, "\\bottomrule\n\\end{tabular}\n\\end{table}\n");
 }
 
 void dor_grid_html(const dor_grid *g, const char *caption, dor_str *s)
 {
+  static const notation head = {dor_put_html, "<thead><tr><th>", "</th><th>", "</th></tr></thead>\n<tbody>\n", "", ""};
   dor_str_add(s, "<table>\n<caption>");
   dor_put_html(s, caption);
-  line(s, g->head, g->n_cols, "</caption>\n<thead><tr><th>", "</th><th>", "</th></tr></thead>\n<tbody>\n", dor_put_html);
-  for (int32_t r = 0; r < g->n_rows; r++) line(s, g->cell + r * g->n_cols, g->n_cols, "<tr><td>", "</td><td>", "</td></tr>\n", dor_put_html);
+  dor_str_add(s, "</caption>\n");
+  line(s, g->head, g->n_cols, -1, &head);
+  rows(g, &html, s);
   dor_str_add(s, "</tbody>\n</table>\n");
 }

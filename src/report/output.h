@@ -12,6 +12,7 @@ typedef struct dor_grid {
   int32_t n_cols, n_rows;
   const char **head;           /* [n_cols] */
   const char **cell;           /* [n_rows, n_cols] */
+  int32_t bold;                /* index into cell of the one to set off; -1: none */
 } dor_grid;
 
 void dor_grid_markdown(const dor_grid *g, const char *caption, dor_str *s);

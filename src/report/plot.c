@@ -92,8 +92,13 @@ static dor_status settle(const dor_analysis *x, const char *plots, const char *n
   DOR_NEED(path, NOMEM, "%s", name);
   if (!dor_io_exists(path)) return DOR_OK;
   DOR_TRY(dor_io_read(path, (size_t)1 << 28, &data, &size));
-  if (!strcmp(format, "pdf")) dor_pdf_undate(data, size);
-  dor_status s = dor_io_write(path, data, size);
+  dor_str out = {0};
+  dor_status s = DOR_OK;
+  if (!strcmp(format, "pdf")) s = dor_pdf_undate(data, size, &out);
+  else dor_str_bytes(&out, data, size);
+  if (!s) s = dor_str_status(&out);
+  if (!s) s = dor_io_write(path, out.s, out.n);
+  dor_str_release(&out);
   dor_free(data);
   return s;
 }

@@ -32,7 +32,7 @@ void dor_plot_number(dor_str *s, double x);                  /* and a blank; NaN
 
 /* Run `gnuplot -d script...` in `folder`; *why: what it said when it failed, "" when all went well. errors only NOMEM. */
 DOR_MUST dor_status dor_gnuplot(dor_arena *a, const char *folder, const char *const script[], int32_t n, const char **why);
-/* The dates in a PDF are set to a fixed one, so that the same figure has the same bytes. */
-void dor_pdf_undate(char *data, size_t size);
+/* The PDF with its dates set to a fixed one, so that the same figure has the same bytes (pdf.c). data is changed; NUL follows it. */
+DOR_MUST dor_status dor_pdf_undate(char *data, size_t size, dor_str *out);
 
 #endif

@@ -16,6 +16,7 @@ static dor_status make(dor_arena *a, const char *folder, const dor_report_meta *
   dor_analysis x;
   size_t before = screen->n;
   DOR_NEED(p->n_classes, UNSUPPORTED, "reports of values (regression) do not exist yet: %s has no p_CLASS columns", folder);
+  DOR_TRY(dor_io_mkdirs(folder));
   DOR_TRY(dor_analyse(a, m, p, &x));
   DOR_TRY(dor_write_metrics(&x, folder));
   DOR_TRY(dor_write_tables(&x, folder));
@@ -111,7 +112,6 @@ static dor_status report_file(dor_arena *a, const char *csv, const char *out, co
   DOR_TRY(foreign(a, csv, &p, &m));
   if (!out) out = dor_arena_fmt(a, "%s.report", csv);
   DOR_NEED(out, NOMEM, "%s", csv);
-  DOR_TRY(dor_io_mkdirs(out));
   return make(a, out, &m, &p, screen);
 }
 

@@ -86,8 +86,7 @@ static void words(const dor_analysis *x, dor_str *s)
     } else if (x->reason[i]) dor_str_fmt(&line, ", not compared (%s)", x->reason[i]);
     dor_str_add(&line, ".");
   }
-  if (x->p->n_classes) dor_put_wrapped(s, kept(x, &line), WIDTH, INDENT);
-  dor_str_release(&line);
+  dor_put_wrapped(s, kept(x, &line), WIDTH, INDENT);
 }
 
 /* ---- a table whose columns are as wide as they must be; the first takes what is left ---- */
@@ -101,17 +100,23 @@ typedef struct columns {
 
 static int32_t wide(const char *text) { return text ? dor_columns(text, strlen(text)) : 0; }
 
+static int32_t widest(const columns *t, int32_t c)
+{
+  int32_t w = wide(t->head[0][c]) > wide(t->head[1][c]) ? wide(t->head[0][c]) : wide(t->head[1][c]);
+  for (int32_t r = 0; r < t->n_rows; r++) {
+    int32_t own = wide(t->cell[r][c]);
+    if (c == 0 && t->width[1] && !wide(t->cell[r][1])) own -= GAP + t->width[1]; /* no role: the name may run into that column */
+    if (own > w) w = own;
+  }
+  return w;
+}
+
 static void measure(columns *t)
 {
   int32_t used = 0;
-  for (int32_t c = 0; c < t->n; c++) {
-    int32_t w = wide(t->head[0][c]) > wide(t->head[1][c]) ? wide(t->head[0][c]) : wide(t->head[1][c]);
-    for (int32_t r = 0; r < t->n_rows; r++) {
-      bool spans = c == 0 && !(t->cell[r][1] && t->cell[r][1][0]); /* no role: the name may run into that column */
-      if (!spans && wide(t->cell[r][c]) > w) w = wide(t->cell[r][c]);
-    }
-    t->width[c] = w;
-    if (c) used += w ? w + GAP : 0;
+  for (int32_t c = t->n - 1; c >= 0; c--) {
+    t->width[c] = widest(t, c);
+    if (c) used += t->width[c] ? t->width[c] + GAP : 0;
   }
   if (t->width[0] <= WIDTH - used) return;
   t->width[0] = WIDTH - used;
@@ -328,10 +333,8 @@ static void limits(const dor_analysis *x, dor_str *s)
 dor_status dor_write_screen(const dor_analysis *x, dor_str *s)
 {
   head(x, s);
-  if (x->p->n_classes) {
-    words(x, s);
-    DOR_TRY(arms(x, s));
-  }
+  words(x, s);
+  DOR_TRY(arms(x, s));
   DOR_TRY(contrasts(x, s));
   dor_str_add(s, "\n");
   limits(x, s);

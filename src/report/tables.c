@@ -18,13 +18,7 @@ typedef struct column {
 static const column of_classes[] = {{"accuracy", "accuracy", false}, {"sensitivity", "sensitivity", true}, {"specificity", "specificity", true},
                                     {"f1", "F1", true}, {"precision", "precision", true}, {"balanced_accuracy", "balanced accuracy", false},
                                     {"mcc", "MCC", false}, {"auc", "AUC", true}};
-static const column of_values[] = {{"mae", "MAE", false}, {"rmse", "RMSE", false}};
-
-static int32_t columns(const dor_analysis *x, const column **out)
-{
-  *out = x->p->n_classes ? of_classes : of_values;
-  return x->p->n_classes ? (int32_t)(sizeof of_classes / sizeof *of_classes) : 2;
-}
+enum { COLUMNS = sizeof of_classes / sizeof *of_classes };
 
 static const dor_result *value(const dor_analysis *x, int32_t arm, int32_t fold, int64_t seed, const column *c)
 {
@@ -45,7 +39,7 @@ static const char *keep(const dor_analysis *x, dor_str *s)
 
 static dor_status grid_new(const dor_analysis *x, int32_t rows, int32_t cols, dor_grid *g)
 {
-  *g = (dor_grid){.n_cols = cols};
+  *g = (dor_grid){.n_cols = cols, .bold = -1};
   g->head = dor_arena_alloc(x->a, (size_t)cols * sizeof *g->head);
   g->cell = dor_arena_alloc(x->a, ((size_t)rows * (size_t)cols + 1) * sizeof *g->cell);
   DOR_NEED(g->head && g->cell, NOMEM, "a table of %d x %d", rows, cols);
@@ -91,10 +85,17 @@ static const char *p_text(const dor_analysis *x, double p)
 
 static const char *class_name(const dor_analysis *x, int32_t c) { return c >= 0 ? x->p->class_name[c] : "-"; }
 
+/* The best accuracy is bold when it is alone; else those on a par with it are marked. */
+static const char *marked(const dor_analysis *x, int32_t arm, const char *text)
+{
+  bool par = !x->alone && (arm == x->best || x->tied[arm]);
+  return par && text ? dor_arena_fmt(x->a, "%s =", text) : text;
+}
+
 dor_status dor_grid_main(const dor_analysis *x, dor_grid *g)
 {
-  const column *c;
-  int32_t n = columns(x, &c);
+  const column *c = of_classes;
+  const int32_t n = COLUMNS;
   DOR_TRY(grid_new(x, x->n_arms, n + 4, g));
   g->head[0] = "arm", g->head[1] = "", g->head[n + 2] = "p against always the commonest", g->head[n + 3] = "single seeds: first metric, mean (SD)";
   for (int32_t i = 0; i < n; i++) g->head[i + 2] = c[i].head;
@@ -102,6 +103,8 @@ dor_status dor_grid_main(const dor_analysis *x, dor_grid *g)
     const char **cell = g->cell + g->n_rows++ * g->n_cols;
     cell[0] = x->arm[a].arm->title, cell[1] = role(x, a);
     for (int32_t i = 0; i < n; i++) cell[i + 2] = metric_text(x, value(x, a, DOR_ALL, DOR_ALL, &c[i]));
+    cell[2] = marked(x, a, cell[2]);
+    if (a == x->best && x->alone && x->n_contrasts) g->bold = (int32_t)(cell + 2 - g->cell);
     cell[n + 2] = isnan(x->arm[a].nir_p) ? "-" : p_text(x, x->arm[a].nir_p), cell[n + 3] = seeds(x, a, &c[0]);
   }
   return grid_check(g);
@@ -109,8 +112,8 @@ dor_status dor_grid_main(const dor_analysis *x, dor_grid *g)
 
 static void main_csv(const dor_analysis *x, dor_str *s)
 {
-  const column *c;
-  int32_t n = columns(x, &c);
+  const column *c = of_classes;
+  const int32_t n = COLUMNS;
   dor_str_add(s, "arm,title,role,n,n_seeds,commonest_class,p_no_information");
   for (int32_t i = 0; i < n; i++)
     dor_str_fmt(s, ",%s,%s_lo,%s_hi,%s_method,%s_seed_mean,%s_seed_sd", c[i].metric, c[i].metric, c[i].metric, c[i].metric, c[i].metric, c[i].metric);
@@ -147,8 +150,8 @@ static int32_t fold_at(const dor_analysis *x, int32_t i) { return i < x->n_folds
 
 dor_status dor_grid_folds(const dor_analysis *x, dor_grid *g)
 {
-  const column *c;
-  int32_t n = columns(x, &c);
+  const column *c = of_classes;
+  const int32_t n = COLUMNS;
   DOR_TRY(grid_new(x, x->n_arms * (x->n_folds + 2), n + 3, g));
   g->head[0] = "arm", g->head[1] = "fold", g->head[2] = "n";
   for (int32_t i = 0; i < n; i++) g->head[i + 3] = c[i].head;
@@ -167,8 +170,8 @@ dor_status dor_grid_folds(const dor_analysis *x, dor_grid *g)
 
 static void folds_csv(const dor_analysis *x, dor_str *s)
 {
-  const column *c;
-  int32_t n = columns(x, &c);
+  const column *c = of_classes;
+  const int32_t n = COLUMNS;
   dor_str_add(s, "arm,fold,n");
   for (int32_t i = 0; i < n; i++) dor_str_fmt(s, ",%s", c[i].metric);
   dor_str_add(s, ",stamp\n");
