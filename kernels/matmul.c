@@ -55,21 +55,31 @@ static const float *masked(const dor_call *c, int32_t dy, int32_t y, float *scra
   return scratch;
 }
 
+/* dx = dz w' needs the rows of w' contiguous; where w is large and the batch small it is cheaper to turn dz and dx. */
+static bool turns_batch(int64_t n, int64_t in, int64_t out) { return n * (in + out) < in * out; }
+
 static dor_status dx_prepare(const dor_prep *p, void **plan, size_t *scratch)
 {
   (void)plan;
-  *scratch = dor_type_bytes(p->in[0]) + dor_type_bytes(p->in[2]);
+  int64_t n = p->in[0].shape.d[0], in = p->in[2].shape.d[0], out = p->in[2].shape.d[1];
+  *scratch = (size_t)(n * out + (turns_batch(n, in, out) ? n * (in + out) : in * out)) * sizeof(float);
   return DOR_OK;
 }
 
 static void linear_dx_run(const dor_call *c)
 {
-  dor_shape dy = c->in[0].shape, w = c->in[2].shape;
-  float *across = c->scratch;
-  const float *dz = masked(c, 0, 1, across + dor_shape_size(w));
-  dor_transpose_to(c->in[2].data, w.d[0], w.d[1], across);
-  dor_gemm g = {dy.d[0], w.d[0], dy.d[1], dz, dy.d[1], 1, across, c->out[0].data, NULL, false};
-  dor_gemm_run(c->threads, &g);
+  int64_t n = c->in[0].shape.d[0], in = c->in[2].shape.d[0], out = c->in[2].shape.d[1];
+  float *free_from = (float *)c->scratch + n * out;
+  const float *dz = masked(c, 0, 1, c->scratch), *w = c->in[2].data;
+  if (turns_batch(n, in, out)) {
+    float *dx = free_from + n * out;
+    dor_transpose_to(dz, n, out, free_from);
+    dor_gemm_run(c->threads, &(dor_gemm){in, n, out, w, out, 1, free_from, dx, NULL, false});
+    dor_transpose_to(dx, in, n, c->out[0].data);
+    return;
+  }
+  dor_transpose_to(w, in, out, free_from);
+  dor_gemm_run(c->threads, &(dor_gemm){n, in, out, dz, out, 1, free_from, c->out[0].data, NULL, false});
 }
 const dor_kernel linear_dx_cpu = {.name = "linear_dx_cpu", .prepare = dx_prepare, .run = linear_dx_run};
 

@@ -3,10 +3,9 @@
  * max_pool with the place of the largest, avg_pool, global_pool, and what carries
  * their gradients back. Channels are the inner loop everywhere. */
 #include "kernels/reduce.h"
+#include "kernels/tile.h"
 #include "ops/attrs.h"
 
-#include <float.h>
-#include <math.h>
 #include <string.h>
 
 typedef struct pool { const dor_pool_attr *a; dor_shape x, y; const float *from; float *to; uint8_t *arg; const uint8_t *from_arg; } pool;
@@ -84,17 +83,6 @@ static void max_pool_run(const dor_call *c)
 }
 const dor_kernel max_pool_cpu = {.name = "max_pool_cpu", .run = max_pool_run};
 
-DOR_CLONES static void scatter2(const float *dy, const uint8_t *arg, int64_t c, float *restrict a, float *restrict b, float *restrict d, float *restrict e)
-{
-  for (int64_t k = 0; k < c; k++) {
-    int32_t at = arg[k];
-    a[k] = at == 0 ? dy[k] : 0;
-    b[k] = at == 1 ? dy[k] : 0;
-    d[k] = at == 2 ? dy[k] : 0;
-    e[k] = at == 3 ? dy[k] : 0;
-  }
-}
-
 /* Images are independent; inside one, windows may overlap and are added in order. */
 static void max_dx_body(const void *job, int64_t lo, int64_t hi)
 {
@@ -111,20 +99,25 @@ static void max_dx_body(const void *job, int64_t lo, int64_t hi)
       }
 }
 
-static void max2_dx_body(const void *job, int64_t lo, int64_t hi) /* rows of dy; odd edges of x stay zero */
+/* One row of windows: each of the four pixels gets dy where it was the largest. Odd edges of x stay zero. */
+DOR_TILE_FN void halves_row(const float *dy, const uint8_t *arg, int64_t n, int64_t c, float *top, float *below)
+{
+  for (int64_t j = 0; j < n; j++, dy += c, arg += c)
+    for (int32_t place = 0; place < 4; place++) {
+      float *restrict to = (place < 2 ? top : below) + (2 * j + place % 2) * c;
+      for (int64_t k = 0; k < c; k++) to[k] = arg[k] == place ? dy[k] : 0;
+    }
+}
+
+DOR_CLONES static void max2_dx_body(const void *job, int64_t lo, int64_t hi) /* rows of dy */
 {
   const pool *p = job;
-  int64_t c = p->x.d[3], line = (int64_t)p->x.d[2] * c;
+  int64_t c = p->x.d[3], line = (int64_t)p->x.d[2] * c, n = p->y.d[2];
   for (int64_t row = lo; row < hi; row++) {
     int64_t i = row % p->y.d[1];
     float *top = p->to + (row / p->y.d[1] * p->x.d[1] + 2 * i) * line;
-    for (int64_t j = 0; j < p->y.d[2]; j++) {
-      float *a = top + 2 * j * c;
-      int64_t from = (row * p->y.d[2] + j) * c;
-      scatter2(p->from + from, p->from_arg + from, c, a, a + c, a + line, a + line + c);
-    }
-    if (p->x.d[2] & 1)
-      for (int64_t k = 0; k < c; k++) top[line - c + k] = top[2 * line - c + k] = 0;
+    halves_row(p->from + row * n * c, p->from_arg + row * n * c, n, c, top, top + line);
+    if (p->x.d[2] & 1) memset(top + line - c, 0, (size_t)c * sizeof *top), memset(top + 2 * line - c, 0, (size_t)c * sizeof *top);
     if ((p->x.d[1] & 1) && i == p->y.d[1] - 1) memset(top + 2 * line, 0, (size_t)line * sizeof *top);
   }
 }

@@ -118,15 +118,36 @@ static double rows_of(const entropy *s, int64_t lo, int64_t n, float inv_total)
   return loss;
 }
 
+/* Two classes: with d = the other's logit minus the label's, loss = log(1 + exp d) and the slope is +-sigmoid(d). */
+DOR_CLONES static double two_classes(const entropy *s, float inv_total)
+{
+  double total = 0;
+  float loss[BLOCK];
+  for (int64_t from = 0; from < s->n; from += BLOCK) {
+    int64_t n = s->n - from < BLOCK ? s->n - from : BLOCK;
+    for (int64_t r = 0; r < n; r++) {
+      const float *x = s->x + 2 * (from + r);
+      float sign = s->label[from + r] > 0.5f ? -1.0f : 1.0f, d = sign * (x[1] - x[0]), w = s->weight[from + r];
+      float e = scalar_exp(d < 0 ? d : -d), p = (d < 0 ? e : 1.0f) / (1.0f + e), slope = sign * w * inv_total * p;
+      loss[r] = w * (scalar_relu(d) + scalar_log1p(e));
+      s->slope[2 * (from + r)] = -slope, s->slope[2 * (from + r) + 1] = slope;
+    }
+    for (int64_t r = 0; r < n; r++) total += (double)loss[r];
+  }
+  return total;
+}
+
 static void softmax_ce_run(const dor_call *c)
 {
   dor_shape x = c->in[0].shape;
   entropy s = {c->in[0].data, c->in[1].data, c->in[2].data, c->nin == 4 ? c->in[3].data : NULL, c->out[1].data, x.d[0], x.d[1],
                (float)((const dor_ce_attr *)c->attr)->smoothing};
   double total = 0, loss = 0;
-  for (int64_t r = 0; r < s.n; r++) total += (double)(s.weight[r] * class_weight(&s, (int64_t)s.label[r]));
+  for (int64_t r = 0; r < s.n; r++) total += (double)(s.weight[r] * (s.class_weight ? s.class_weight[(int64_t)s.label[r]] : 1.0f));
   float inv = total > 0 ? (float)(1 / total) : 0;
-  for (int64_t r = 0; r < s.n; r += BLOCK) loss += rows_of(&s, r, s.n - r < BLOCK ? s.n - r : BLOCK, inv);
+  if (s.k == 2 && !s.class_weight && !(s.e > 0)) loss = two_classes(&s, inv);
+  else
+    for (int64_t r = 0; r < s.n; r += BLOCK) loss += rows_of(&s, r, s.n - r < BLOCK ? s.n - r : BLOCK, inv);
   *(float *)c->out[0].data = total > 0 ? (float)(loss / total) : 0;
 }
 const dor_kernel softmax_ce_cpu = {.name = "softmax_ce_cpu", .run = softmax_ce_run};
