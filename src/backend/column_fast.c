@@ -5,11 +5,12 @@
 #include "backend/backend.h"
 #include "ops/ops.h"
 
-extern const dor_kernel conv2d_winograd, conv2d_dx_winograd, conv2d_dw_winograd, conv2d_stats_winograd;
+extern const dor_kernel conv2d_winograd, conv2d_dx_winograd, conv2d_dw_winograd, conv2d_stats_winograd, conv2d_affine_winograd;
 
 const dor_kernel *const dor_column_fast[DOR_OP_COUNT] = {
     [DOR_OP_conv2d] = &conv2d_winograd,
     [DOR_OP_conv2d_dx] = &conv2d_dx_winograd,
     [DOR_OP_conv2d_dw] = &conv2d_dw_winograd,
     [DOR_OP_conv2d_stats] = &conv2d_stats_winograd,
+    [DOR_OP_conv2d_affine] = &conv2d_affine_winograd,
 };

@@ -19,6 +19,8 @@ typedef struct dor_conv2d_attr { /* pairs are height, width */
   int32_t size[2]; /* of x: what dx must restore */
 } dor_conv2d_attr;
 
+typedef struct dor_affine_attr { dor_conv2d_attr conv; double eps; bool relu; } dor_affine_attr; /* conv2d_affine */
+
 typedef struct dor_pool_attr {
   int32_t kernel[2], stride[2], pad[2];
   int32_t size[2]; /* of x */

@@ -21,6 +21,7 @@ static const struct {
     {"*", 1, "sums of random signs lose about sqrt(length) roundings"},
     {"conv2d_winograd", 10, "Winograd F(4,3): its transforms cost about a decimal digit (Lavin & Gray, section 5)"},
     {"conv2d_stats_winograd", 10, "the same"},
+    {"conv2d_affine_winograd", 10, "the same"},
     {"conv2d_dx_winograd", 10, "the same"},
     {"conv2d_dw_winograd", 10, "the same"},
 };

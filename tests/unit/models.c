@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "base/tree.h"
 #include "nn/nn.h"
 #include "tests/test.h"
@@ -110,4 +111,22 @@ TEST(silhouette_cnn_refuses_what_it_cannot_do)
   build(&b, "silhouette_cnn", "", DOR_SHAPE(4, 8), true);
   CHECK(dor_graph_status(&b.graph) == DOR_E_SHAPE, "%s", dor_errmsg());
   drop(&b);
+}
+
+/* In evaluation, a convolution with batch norm and no pool behind becomes one node. */
+TEST(models_fold_batch_norm_in_evaluation)
+{
+  dor_params p = {0};
+  dor_graph g;
+  dor_graph_init(&g, &p, false);
+  dor_val x = dor_graph_input(&g, "x", (dor_type){DOR_SHAPE(2, 8, 8, 16), DOR_F32});
+  dor_val y = dor_relu(&g, dor_layer_batch_norm(&g, "bn0", dor_layer_conv(&g, "conv0", x, 16, 3, 1, false), 0.1f, 1e-5f));
+  y = dor_layer_batch_norm(&g, "bn1", dor_layer_conv(&g, "conv1", y, 16, 1, 1, false), 0.1f, 1e-5f);
+  dor_graph_keep(&g, y, "y");
+  dor_program *program;
+  OK(dor_program_build(&program, &g, &dor_backend_cpu, NULL));
+  const dor_graph *fused = dor_program_graph(program);
+  CHECK(fused->nnode == 2 && fused->node[0].op == &dor_op_conv2d_affine && fused->node[1].op == &dor_op_conv2d_affine, "%d nodes", fused->nnode);
+  dor_program_release(program);
+  dor_params_release(&p);
 }
