@@ -42,6 +42,7 @@ help:
 	@echo "make deps       install the packages that are missing"
 	@echo "make bench      time dorsum beside PyTorch (PYTHON=/path/to/python with torch)"
 	@echo "make lint floors size docs   the house rules, the reference pages"
+	@echo "make mutants    break the code in small ways: do the tests notice?"
 	@echo "make asan       the tests under the address and undefined-behaviour sanitizers"
 	@echo "make reproduce EXP=name   an experiment of experiments/ against its expect.cfg"
 	@echo "make install clean"
@@ -93,6 +94,8 @@ lint:
 	$(Q)tools/lint.sh
 size:
 	$(Q)tools/size.sh
+mutants:
+	$(Q)tools/mutants.sh $(ONLY)
 docs: all
 	$(Q)tools/docs.sh
 reproduce: all
@@ -103,4 +106,4 @@ clean:
 	$(Q)rm -rf build
 
 -include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC))
-.PHONY: always help all check test demo deps asan bench floors lint size docs reproduce install clean
+.PHONY: always help all check test demo deps asan bench floors lint size mutants docs reproduce install clean

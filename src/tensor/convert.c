@@ -37,6 +37,7 @@ static uint16_t to_f16(double x)
   double size = fabs(x);
   if (isnan(x)) return sign | 0x7E00;
   if (size >= 65520) return sign | 0x7C00; /* half a step above the largest, 65504 */
+  if (size == 0) return sign;
   int exponent = 0;
   frexp(size, &exponent); /* size in [2^(e-1), 2^e) */
   int step = exponent - 11 < -24 ? -24 : exponent - 11;
