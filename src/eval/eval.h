@@ -72,9 +72,11 @@ typedef double dor_statistic(const void *data, const int32_t *index, int32_t m);
  *   cluster  [n] in 0..n-1; NULL: each thing is its own     stratum  [n] in 0..n-1; NULL: one
  *   out      NaN where the statistic is undefined; percentile where BCa is degenerate or a replicate is undefined, and the method says so
  *   source   Efron, JASA 1987 */
-DOR_MUST dor_status dor_bca(const void *data, dor_statistic *f, int32_t n, const int32_t *cluster, const int32_t *stratum, int32_t replicates, uint64_t seed, double level, dor_interval *out);
+DOR_MUST dor_status dor_bca(const void *data, dor_statistic *f, int32_t n, const int32_t *cluster, const int32_t *stratum, int32_t replicates,
+                            uint64_t seed, double level, dor_interval *out);
 typedef struct dor_paired_bootstrap { double difference, p; dor_interval interval; } dor_paired_bootstrap;
-DOR_MUST dor_status dor_bootstrap_difference(const void *a, const void *b, dor_statistic *f, int32_t n, const int32_t *cluster, const int32_t *stratum, int32_t replicates, uint64_t seed, double level, dor_paired_bootstrap *out);
+DOR_MUST dor_status dor_bootstrap_difference(const void *a, const void *b, dor_statistic *f, int32_t n, const int32_t *cluster,
+                                             const int32_t *stratum, int32_t replicates, uint64_t seed, double level, dor_paired_bootstrap *out);
 
 /* The replicates themselves, for figures that are curves: each(to, replicate, index, m) sees what the statistic of dor_bca would. */
 typedef void dor_resampled(void *to, int32_t replicate, const int32_t *index, int32_t m);

@@ -128,9 +128,12 @@ static dor_status minimise(const fit *f, double *w)
 
 static dor_status check(const fit *f)
 {
-  DOR_NEED(f->n > 0 && f->p >= 0 && f->k > 1 && f->ridge > 0, RANGE, "logistic regression: %d cases, %d features, %d classes, ridge %g", f->n, f->p, f->k, f->ridge);
-  for (int32_t i = 0; i < f->n * f->p; i++) DOR_NEED(isfinite(f->x[i]), NUMERIC, "logistic regression: feature %d of case %d is not finite", i % f->p, i / f->p);
-  for (int32_t i = 0; i < f->n; i++) DOR_NEED(f->y[i] >= 0 && f->y[i] < f->k, RANGE, "logistic regression: class %d of case %d is not in [0, %d)", f->y[i], i, f->k);
+  DOR_NEED(f->n > 0 && f->p >= 0 && f->k > 1 && f->ridge > 0, RANGE, "logistic regression: %d cases, %d features, %d classes, ridge %g", f->n, f->p,
+           f->k, f->ridge);
+  for (int32_t i = 0; i < f->n * f->p; i++)
+    DOR_NEED(isfinite(f->x[i]), NUMERIC, "logistic regression: feature %d of case %d is not finite", i % f->p, i / f->p);
+  for (int32_t i = 0; i < f->n; i++)
+    DOR_NEED(f->y[i] >= 0 && f->y[i] < f->k, RANGE, "logistic regression: class %d of case %d is not in [0, %d)", f->y[i], i, f->k);
   return DOR_OK;
 }
 

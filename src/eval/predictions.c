@@ -171,7 +171,8 @@ static dor_status whole(const reader *r, int32_t i, int32_t col, int64_t absent,
   if (!cell[0]) return DOR_OK;
   if (dor_parse_int(cell, out) || *out < 0 || *out > most) {
     char shown[64];
-    return DOR_FAIL(DATA, "%s:%d: %s: '%s' is no number from 0 to %lld", AT(r, i), r->t->header[col], dor_printable(cell, shown, sizeof shown), (long long)most);
+    return DOR_FAIL(DATA, "%s:%d: %s: '%s' is no number from 0 to %lld", AT(r, i), r->t->header[col], dor_printable(cell, shown, sizeof shown),
+                    (long long)most);
   }
   return DOR_OK;
 }

@@ -162,7 +162,8 @@ static dor_status nothing_rows(dor_analysis *x, int32_t arm)
   DOR_TRY(better_than_nothing(x, r));
   dor_counts c = dor_one_v_rest(x->p->n_classes, r->confusion, r->commonest);
   dor_result row = {.arm = arm, .fold = DOR_ALL, .seed = DOR_ALL, .cls = r->commonest, .metric = "no_information_rate", .average = "none",
-                    .value = (double)(c.tp + c.fn) / r->scores.n, .ci = {NAN, NAN, ""}, .n = r->scores.n, .k = c.tp + c.fn, .n_pos = c.tp + c.fn, .n_neg = c.tn + c.fp};
+                    .value = (double)(c.tp + c.fn) / r->scores.n, .ci = {NAN, NAN, ""}, .n = r->scores.n, .k = c.tp + c.fn, .n_pos = c.tp + c.fn,
+                        .n_neg = c.tn + c.fp};
   DOR_TRY(add(x, row));
   row.metric = "p_no_information", row.value = r->nir_p, row.k = -1;
   row.ci.method = x->clustered ? "bootstrap over clusters, one-sided" : "binomial, one-sided";

@@ -25,8 +25,9 @@ static dor_status open_metrics(dor_arena *a, const char *folder, metrics *m)
   char *path = dor_path_join(a, folder, "metrics.csv");
   DOR_NEED(path, NOMEM, "%s", folder);
   DOR_TRY(dor_csv_read(a, path, &m->t));
-  const struct { const char *name; int32_t *col; } need[] = {{"arm", &m->arm}, {"fold", &m->fold}, {"seed", &m->seed}, {"metric", &m->metric}, {"class", &m->cls},
-                                                             {"value", &m->value}, {"ci_lo", &m->lo}, {"ci_hi", &m->hi}, {"n", &m->n}, {"k", &m->k}};
+  const struct { const char *name; int32_t *col; } need[] = {{"arm", &m->arm}, {"fold", &m->fold}, {"seed", &m->seed}, {"metric", &m->metric},
+                                                             {"class", &m->cls}, {"value", &m->value}, {"ci_lo", &m->lo},
+                                                             {"ci_hi", &m->hi}, {"n", &m->n}, {"k", &m->k}};
   for (size_t i = 0; i < sizeof need / sizeof *need; i++) DOR_TRY(dor_csv_need(&m->t, need[i].name, need[i].col));
   return DOR_OK;
 }
@@ -35,7 +36,8 @@ static dor_status open_metrics(dor_arena *a, const char *folder, metrics *m)
 static int32_t find(const metrics *m, const char *arm, const char *metric, const char *seed, const char *cls)
 {
   for (int32_t i = 0; i < m->t.n_rows; i++) {
-    bool same = !strcmp(dor_csv_at(&m->t, i, m->arm), arm) && !strcmp(dor_csv_at(&m->t, i, m->metric), metric) && !strcmp(dor_csv_at(&m->t, i, m->fold), "all") &&
+    bool same = !strcmp(dor_csv_at(&m->t, i, m->arm), arm) && !strcmp(dor_csv_at(&m->t, i, m->metric), metric) &&
+                !strcmp(dor_csv_at(&m->t, i, m->fold), "all") &&
                 !strcmp(dor_csv_at(&m->t, i, m->seed), seed);
     if (same && (!cls[0] || !strcmp(dor_csv_at(&m->t, i, m->cls), cls))) return i;
   }
@@ -197,7 +199,8 @@ static dor_status check(dor_arena *a, const char *expect, const char *folder, co
   char where[256];
   DOR_TRY(dor_tree_read(a, expect, &root));
   for (const dor_tree *c = root->first; c; c = c->next)
-    DOR_NEED(!strcmp(c->name, "published") || !strcmp(c->name, "expected"), CONFIG, "%s: no key '%s'; there are published and expected", dor_tree_where(c, where), c->name);
+    DOR_NEED(!strcmp(c->name, "published") || !strcmp(c->name, "expected"), CONFIG, "%s: no key '%s'; there are published and expected",
+             dor_tree_where(c, where), c->name);
   DOR_TRY(open_metrics(a, folder, &m));
   DOR_TRY(published(&m, root, out));
   dor_status s = expected(&m, root, data, out, tested);

@@ -34,7 +34,8 @@ static int spawn(const char *folder, char *const argv[], int said, pid_t *child)
 {
   posix_spawn_file_actions_t actions;
   if (posix_spawn_file_actions_init(&actions)) return -1;
-  int failed = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) || posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0) ||
+  int failed = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) ||
+               posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0) ||
                posix_spawn_file_actions_adddup2(&actions, said, 2) || posix_spawn_file_actions_addchdir_np(&actions, folder);
   if (!failed) failed = posix_spawnp(child, "gnuplot", &actions, NULL, argv, environ);
   posix_spawn_file_actions_destroy(&actions);

@@ -111,7 +111,10 @@ static dor_status scheme(const reader *r, dor_report_meta *m)
   return DOR_OK;
 }
 
-static const char *pool_text(const char *pool) { return !strcmp(pool, "mean_logit") ? "mean of logits" : !strcmp(pool, "mean_prob") ? "mean of probabilities" : ""; }
+static const char *pool_text(const char *pool)
+{
+  return !strcmp(pool, "mean_logit") ? "mean of logits" : !strcmp(pool, "mean_prob") ? "mean of probabilities" : "";
+}
 
 static dor_status texts_of(const reader *r, json_t *list, const char ***out, int32_t *n)
 {
@@ -201,6 +204,15 @@ static void read_config(const reader *r, dor_report_meta *m)
   if (!m->positive[0]) m->positive = NULL;
 }
 
+static bool stamped(const reader *r, const char *stamp)
+{
+  json_t *one;
+  size_t i;
+  json_array_foreach(at(r->run, "stamps"), i, one)
+    if (json_is_string(one) && !strcmp(json_string_value(one), stamp)) return true;
+  return false;
+}
+
 static dor_status read_run(reader *r, dor_report_meta *m, dor_predictions *p)
 {
   const char **order, **limit, *predictions = dor_path_join(r->a, r->folder, "predictions.csv");
@@ -210,7 +222,8 @@ static dor_status read_run(reader *r, dor_report_meta *m, dor_predictions *p)
   DOR_TRY(load(r, "run.json", true, &r->run));
   DOR_TRY(load(r, "leakage.json", false, &r->leakage));
   read_config(r, m);
-  m->synthetic = json_is_true(at(r->run, "synthetic"));
+  m->synthetic = json_is_true(at(r->run, "synthetic")) || stamped(r, "SYNTHETIC");
+  m->leaks |= stamped(r, "LEAKS"), m->quick |= stamped(r, "QUICK");
   m->per = text(r, r->run, "per", "subject"), m->pool = pool_text(text(r, r->run, "pool", ""));
   m->published = text(r, r->run, "published", NULL);
   DOR_TRY(texts_of(r, at(r->run, "classes"), &order, &n));

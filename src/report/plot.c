@@ -68,7 +68,8 @@ static void script(const char *name, const dor_plot *p, dor_str *s)
   dor_str_fmt(s, "if (format eq 'pdf') { set terminal pdfcairo noenhanced size %.2fin,%.2fin font 'Sans,12' background rgb 'white' }\n", p->width / 100.0,
               p->height / 100.0);
   dor_str_fmt(s, "if (format eq 'svg') { set terminal svg noenhanced size %d,%d font 'Sans,12' background rgb 'white' }\n", p->width, p->height);
-  dor_str_fmt(s, "set output '%s.'.format\nset border 3 lc rgb '#555555'\nset tics nomirror textcolor rgb '#333333'\nset grid lt 1 lc rgb '#e4e4e4' lw 0.8\n", name);
+  dor_str_fmt(s, "set output '%s.'.format\nset border 3 lc rgb '#555555'\nset tics nomirror textcolor rgb '#333333'\n"
+                 "set grid lt 1 lc rgb '#e4e4e4' lw 0.8\n", name);
   dor_str_add(s, p->body.s);
   dor_str_add(s, "unset output\n}\n");
 }

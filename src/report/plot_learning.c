@@ -57,9 +57,11 @@ static void panel(const dor_analysis *x, int32_t arm, int32_t first, int32_t las
 {
   dor_str_add(s, "set title ");
   dor_plot_text(s, x->arm[arm].arm->title);
-  dor_str_fmt(s, "\nplot for [i = %d:%d] 'learning.dat' index i using 1:2 with lines lw 1.2 lc rgb '#600072B2' title i == %d ? 'training' : ''", first, last, first);
+  dor_str_fmt(s, "\nplot for [i = %d:%d] 'learning.dat' index i using 1:2 with lines lw 1.2 lc rgb '#600072B2' title i == %d ? 'training' : ''",
+              first, last, first);
   if (val)
-    dor_str_fmt(s, ", \\\n  for [i = %d:%d] 'learning.dat' index i using 1:3 with lines lw 1.2 lc rgb '#60D55E00' title i == %d ? 'inner split' : ''", first, last, first);
+    dor_str_fmt(s, ", \\\n  for [i = %d:%d] 'learning.dat' index i using 1:3 with lines lw 1.2 lc rgb '#60D55E00' title i == %d ? 'inner split' : ''",
+                first, last, first);
   dor_str_add(s, "\n");
 }
 

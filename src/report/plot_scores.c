@@ -214,8 +214,8 @@ static void confusion_panel(const dor_analysis *x, int32_t arm, int32_t index, i
   dor_str_add(s, "set title ");
   dor_plot_text(s, x->arm[arm].arm->title);
   dor_str_fmt(s, "\nplot 'confusion.dat' index %d using 1:2:3 with image notitle, \\\n"
-                 "  '' index %d using 1:2:($3 > 0.55 ? '' : sprintf('%%d', $4)) with labels font ',%d' tc rgb 'black' notitle, \\\n"
-                 "  '' index %d using 1:2:($3 > 0.55 ? sprintf('%%d', $4) : '') with labels font ',%d' tc rgb 'white' notitle\n",
+                 "  '' index %d using 1:2:($3 > 0.55 ? '' : gprintf('%%.0f', $4)) with labels font ',%d' tc rgb 'black' notitle, \\\n"
+                 "  '' index %d using 1:2:($3 > 0.55 ? gprintf('%%.0f', $4) : '') with labels font ',%d' tc rgb 'white' notitle\n",
               index, index, font, index, font);
 }
 
@@ -272,7 +272,8 @@ dor_status dor_plot_folds(const dor_analysis *x, const char *folder, dor_plot *o
     dor_str_add(dat, "\n");
   }
   dor_plot_title(x, s, "accuracy by fold");
-  dor_str_fmt(s, "set xrange [-0.6:%g]\nset yrange [0:103]\nset bars 0\nset ylabel 'accuracy, %%'\nset key top right horizontal outside\nset xtics rotate by 20 right scale 0\n", x->n_arms - 0.4);
+  dor_str_fmt(s, "set xrange [-0.6:%g]\nset yrange [0:103]\nset bars 0\nset ylabel 'accuracy, %%'\n"
+                 "set key top right horizontal outside\nset xtics rotate by 20 right scale 0\n", x->n_arms - 0.4);
   arm_names(x, "xtics", s);
   dor_str_fmt(s, "plot 'folds.dat' index 1 using 1:2:(0.35) with xerrorbars pt -1 lw 2 lc rgb '#333333' title 'all units', \\\n"
                  "  'folds.dat' index 0 using 1:3 with points pt 7 ps 1.2 lc rgb '%s' title 'one fold'\n", dor_plot_colour(0));

@@ -96,8 +96,9 @@ static dor_status foreign(dor_arena *a, const char *csv, const dor_predictions *
   int32_t folds = count(p->fold, p->n);
   *m = (dor_report_meta){.experiment = "", .title = slash ? slash + 1 : csv, .question = "", .positive = p->n_classes == 2 ? p->class_name[1] : NULL,
                          .scheme = folds > 1 ? dor_arena_fmt(a, "%d folds, as the file says", folds) : "", .threshold = threshold_text(a, p), .pool = "",
-                         .per = p->n_units > p->n_clusters ? "row" : "subject", .n_seeds = count_seeds(p), .repeats = count(p->repeat, p->n), .metric = "accuracy",
-                         .common = true, .n_arms = p->n_arms, .arm = arm, .people = p->n_clusters, .leakage = "", .level = 0.95, .replicates = 2000};
+                         .per = p->n_units > p->n_clusters ? "row" : "subject", .n_seeds = count_seeds(p), .repeats = count(p->repeat, p->n),
+                         .metric = "accuracy", .common = true, .n_arms = p->n_arms, .arm = arm,
+                         .people = p->n_clusters, .leakage = "", .level = 0.95, .replicates = 2000};
   DOR_NEED(m->scheme && m->threshold, NOMEM, "%s", csv);
   return dor_result_code(a, csv, "", &m->result);
 }

@@ -9,6 +9,7 @@
  *                    compare.{reference,primary,metric,subjects}. A key that is absent has the default of its schema.
  *   run.json         what only the run knows:
  *                    {"synthetic": false,                  the dataset's stamp; true: SYNTHETIC everywhere
+ *                     "stamps": ["LEAKS"],                 optional: those of SYNTHETIC, LEAKS, QUICK that some arm earned
  *                     "per": "subject",                    unit of analysis: subject|trial|image|row|clip
  *                     "pool": "mean_logit",                as resolved from "auto"; "" when a unit has one sample
  *                     "classes": ["FP", "EP"],             in the dataset's order; [] for values
@@ -20,7 +21,7 @@
  *   leakage.json     {"checks": [{"id": "L1", "passed": true, "note": "..."}, ...]}; an optional note is printed in the report
  *   cells/ARM/.../train.csv   learning curves: columns epoch, loss and, where there is an inner split, val
  *
- * LEAKS is stamped when split.unit = "clip", QUICK when quick = true. What stands in private/, cost.csv and log.txt is never read. */
+ * LEAKS is stamped when split.unit = "clip" too, QUICK when quick = true. What stands in private/, cost.csv and log.txt is never read. */
 #ifndef DOR_REPORT_REPORT_H
 #define DOR_REPORT_REPORT_H
 

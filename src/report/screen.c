@@ -202,7 +202,10 @@ static const char *p_text(const dor_analysis *x, double p)
   return kept(x, &s);
 }
 
-static const char *role_of(const dor_analysis *x, int32_t arm) { return !x->n_contrasts ? "" : arm == x->reference ? "reference" : arm == x->primary ? "primary" : ""; }
+static const char *role_of(const dor_analysis *x, int32_t arm)
+{
+  return !x->n_contrasts ? "" : arm == x->reference ? "reference" : arm == x->primary ? "primary" : "";
+}
 
 static bool several_seeds(const dor_analysis *x)
 {

@@ -51,7 +51,10 @@ dor_status dor_sums_write(dor_arena *a, const char *folder)
 }
 
 /* A line names a file inside the folder: no absolute path, no step up. */
-static bool inside(const char *relative) { return relative[0] && relative[0] != '/' && strcmp(relative, "..") != 0 && strncmp(relative, "../", 3) != 0 && !strstr(relative, "/../"); }
+static bool inside(const char *relative)
+{
+  return relative[0] && relative[0] != '/' && strcmp(relative, "..") != 0 && strncmp(relative, "../", 3) != 0 && !strstr(relative, "/../");
+}
 
 static dor_status check_line(dor_arena *a, const char *folder, char *line, int number)
 {

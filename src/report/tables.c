@@ -207,7 +207,8 @@ dor_status dor_grid_contrasts(const dor_analysis *x, dor_grid *g)
   memcpy(g->head, head, sizeof head);
   for (int32_t i = 0; i < x->n_contrasts; i++) {
     const dor_contrast *c = &x->contrast[i];
-    const char *row[] = {x->arm[c->arm].arm->title, dor_metrics[dor_metric_find(c->metric)].title, dor_arena_fmt(x->a, "%lld", (long long)c->n), difference_text(x, c),
+    const char *row[] = {x->arm[c->arm].arm->title, dor_metrics[dor_metric_find(c->metric)].title, dor_arena_fmt(x->a, "%lld", (long long)c->n),
+                         difference_text(x, c),
                          only_text(x, c), c->test, p_text(x, c->p), isnan(c->p_mid) ? "-" : p_text(x, c->p_mid),
                          c->primary ? "primary" : p_text(x, c->p_holm), dor_contrast_verdict(x, c)};
     memcpy(g->cell + g->n_rows++ * 10, row, sizeof row);
@@ -222,7 +223,8 @@ dor_status dor_grid_contrasts(const dor_analysis *x, dor_grid *g)
 
 static void contrasts_csv(const dor_analysis *x, dor_str *s)
 {
-  dor_str_add(s, "reference,arm,metric,role,n,reference_value,value,difference,ci_lo,ci_hi,ci_method,only_arm,only_reference,test,p,p_mid,p_holm,verdict,stamp\n");
+  dor_str_add(s,
+      "reference,arm,metric,role,n,reference_value,value,difference,ci_lo,ci_hi,ci_method,only_arm,only_reference,test,p,p_mid,p_holm,verdict,stamp\n");
   for (int32_t i = 0; i < x->n_contrasts; i++) {
     const dor_contrast *c = &x->contrast[i];
     const double real[] = {c->reference_value, c->value, c->difference, c->ci.lo, c->ci.hi};

@@ -119,7 +119,8 @@ void dor_put_html(dor_str *s, const char *text)
 
 void dor_put_tex(dor_str *s, const char *text)
 {
-  static const char *const by[] = {"\\&", "\\%", "\\$", "\\#", "\\_", "\\{", "\\}", "\\textasciitilde{}", "\\textasciicircum{}", "\\textbackslash{}", "$<$", "$>$"};
+  static const char *const by[] = {"\\&", "\\%", "\\$", "\\#", "\\_", "\\{", "\\}", "\\textasciitilde{}", "\\textasciicircum{}", "\\textbackslash{}",
+                                   "$<$", "$>$"};
   replace(s, text, "&%$#_{}~^\\<>", by);
 }
 

@@ -47,7 +47,8 @@ TEST(expect_not_held)
 {
   dor_str out = {0};
   int32_t tested;
-  dor_status s = check("expected = ( { arm = \"mlp\"; metric = \"accuracy\"; value = 0.9; tolerance = 0.03; }, { arm = \"mlp\"; metric = \"auc\"; at_least = 0.9; } );\n", "", &out, &tested);
+  dor_status s = check("expected = ( { arm = \"mlp\"; metric = \"accuracy\"; value = 0.9; tolerance = 0.03; },\n"
+                       "             { arm = \"mlp\"; metric = \"auc\"; at_least = 0.9; } );\n", "", &out, &tested);
   CHECK(s == DOR_E_MISMATCH && strstr(dor_errmsg(), "mlp accuracy: 0.8600 where 0.9000 +- 0.0300 is expected"), "%s", dor_errmsg());
   CHECK(tested == 2 && strstr(out.s, "NOT HELD") && strstr(out.s, "held\n"), "all rows are shown:\n%s", out.s);
   s = check("expected = ( { arm = \"gone\"; metric = \"accuracy\"; at_least = 0.1; } );\n", "", &out, &tested);

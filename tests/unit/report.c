@@ -115,7 +115,8 @@ TEST(report_golden)
   const char *folder = shared(&screen);
   for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
     if (!strcmp(file[i], "report.md") && !drawn(folder)) continue;
-    CHECK(same_text(slurp(&a, path_of(folder, file[i])), slurp(&a, path_of("tests/fixtures/report", file[i]))), "%s is not tests/fixtures/report/%s", file[i], file[i]);
+    CHECK(same_text(slurp(&a, path_of(folder, file[i])), slurp(&a, path_of("tests/fixtures/report", file[i]))), "%s is not tests/fixtures/report/%s",
+          file[i], file[i]);
   }
   CHECK(same_text(screen.s, slurp(&a, "tests/fixtures/report/screen.txt")), "the first screen:\n%s", screen.s);
   dor_str_release(&screen);
@@ -155,8 +156,11 @@ static double metric(dor_arena *a, const char *folder, const char *arm, const ch
   return v;
 }
 
-#define METRIC_IS(arm, fold, seed, name, want) \
-  CHECK(fabs(metric(&a, folder, arm, fold, seed, name, "value") - (want)) < 1e-12, "%s %s: %.17g", arm, name, metric(&a, folder, arm, fold, seed, name, "value"))
+#define METRIC_IS(arm, fold, seed, name, want)                                                 \
+  do {                                                                                         \
+    double got = metric(&a, folder, arm, fold, seed, name, "value");                           \
+    CHECK(fabs(got - (want)) < 1e-12, "%s %s: %.17g", arm, name, got);                          \
+  } while (0)
 
 TEST(report_figures) /* scikit-learn 1.9 and SciPy on the fixture's predictions, averaged over seeds */
 {
@@ -175,7 +179,8 @@ TEST(report_figures) /* scikit-learn 1.9 and SciPy on the fixture's predictions,
   METRIC_IS("proms", "mean", "all", "auc", 0.75);
   METRIC_IS("majority", "all", "all", "auc", 0.5);
   CHECK(isnan(metric(&a, folder, "majority", "all", "all", "precision", "value")), "0/0 is not a number");
-  CHECK(metric(&a, folder, "backward", "all", "all", "accuracy", "k") == 33 && metric(&a, folder, "backward", "all", "all", "sensitivity", "n") == 16, "counts");
+  CHECK(metric(&a, folder, "backward", "all", "all", "accuracy", "k") == 33 && metric(&a, folder, "backward", "all", "all", "sensitivity", "n") == 16,
+        "counts");
   dor_csv t;
   double p[2];
   OK(dor_csv_read(&a, path_of(folder, "tables/comparison.csv"), &t));
@@ -229,8 +234,10 @@ TEST(report_html_stands_alone)
 
 TEST(report_stamps)
 {
-  static const char *const file[] = {"metrics.csv", "errors.csv", "tables/main.csv", "tables/main.md", "tables/main.tex", "tables/per_fold.csv", "tables/per_fold.md",
-                                     "tables/comparison.csv", "tables/comparison.tex", "tables/confusion.csv", "plots/arms.gp", "plots/roc.gp", "plots/confusion.gp",
+  static const char *const file[] = {"metrics.csv", "errors.csv", "tables/main.csv", "tables/main.md", "tables/main.tex", "tables/per_fold.csv",
+                                     "tables/per_fold.md",
+                                     "tables/comparison.csv", "tables/comparison.tex", "tables/confusion.csv", "plots/arms.gp", "plots/roc.gp",
+                                         "plots/confusion.gp",
                                      "plots/folds.gp", "plots/learning.gp", "report.md", "report.html", "metrics.json"};
   dor_arena a = {0};
   dor_str screen = {0};
@@ -288,7 +295,8 @@ TEST(report_names_its_only_arm)
 {
   dor_arena a = {0};
   dor_str screen = {0};
-  foreign(&a, "only_arm", "subject,label,probability,arm\na,ill,.9,the one\nb,well,.2,the one\nc,ill,.7,the one\n", &(dor_predictions_options){.positive = "ill"}, &screen);
+  foreign(&a, "only_arm", "subject,label,probability,arm\na,ill,.9,the one\nb,well,.2,the one\nc,ill,.7,the one\n",
+          &(dor_predictions_options){.positive = "ill"}, &screen);
   CHECK(strstr(screen.s, "\nthe one  100.0 (43.9-100.0) 3/3"), "%s", screen.s);
   dor_str_release(&screen);
   dor_arena_release(&a);
@@ -340,7 +348,8 @@ TEST(report_many_classes_in_groups)
     CHECK(!strstr(csv, "weighted"), "weighted recall is accuracy: left out");
     CHECK(!!strstr(csv, "over clusters") == grouped && !!strstr(csv, "Wilson") == !grouped, "intervals of grouped units resample groups, and only of those");
     CHECK(!!strstr(screen.s, "resample 30 clusters") == grouped, "%s", screen.s);
-    CHECK(strstr(slurp(&a, path_of(out, "tables/main.tex")), "x\\_y \\& $<$z$>$") && strstr(slurp(&a, path_of(out, "report.html")), "x_y &amp; &lt;z&gt;"), "escapes");
+    CHECK(strstr(slurp(&a, path_of(out, "tables/main.tex")), "x\\_y \\& $<$z$>$") && strstr(slurp(&a, path_of(out, "report.html")),
+                                                                                            "x_y &amp; &lt;z&gt;"), "escapes");
     dor_str_release(&text);
     dor_str_release(&screen);
     dor_arena_release(&a);
@@ -411,7 +420,7 @@ TEST(report_pdf_dates_in_object_streams)
     OK(dor_io_read(i ? "tests/fixtures/cairo_1.18_b.pdf" : "tests/fixtures/cairo_1.18_a.pdf", 1 << 24, &data, &size));
     OK(dor_pdf_undate(data, size, &out[i]));
     CHECK(out[i].n != size || memcmp(out[i].s, data, size) != 0, "nothing was changed");
-    const char *start = memmem(out[i].s, out[i].n, "startxref\n", 10), *at = out[i].s + atol(start + 10);
+    const char *start = memmem(out[i].s, out[i].n, "startxref\n", 10), *at = out[i].s + strtol(start + 10, NULL, 10);
     CHECK(strstr(at, " 0 obj\n<< /Type /XRef") && strstr(at, " 0 obj") - at < 6, "startxref points elsewhere");
     dor_free(data);
   }
