@@ -93,9 +93,11 @@ static dor_status measure(dor_cli *c, const char *kind, dor_bench *b, double sec
   for (int i = 0; i < SAMPLES; i++) each[i] = dor_bench_run(b, n) / (double)n;
   qsort(each, SAMPLES, sizeof *each, by_size);
   if (c->json)
-    dor_out("{\"kind\": \"%s\", \"time_s\": %.9g, \"least_s\": %.9g, \"tensors_bytes\": %zu}\n", kind, each[SAMPLES / 2], each[0], dor_bench_bytes(b));
+    dor_out("{\"kind\": \"%s\", \"time_s\": %.9g, \"least_s\": %.9g, \"tensors_bytes\": %zu}\n", kind, each[SAMPLES / 2], each[0],
+            dor_bench_bytes(b));
   else
-    dor_out("%s: %.4g ms (median of %d; least %.4g), %.1f MB of tensors\n", kind, each[SAMPLES / 2] * 1e3, SAMPLES, each[0] * 1e3, (double)dor_bench_bytes(b) * 1e-6);
+    dor_out("%s: %.4g ms (median of %d; least %.4g), %.1f MB of tensors\n", kind, each[SAMPLES / 2] * 1e3, SAMPLES, each[0] * 1e3,
+            (double)dor_bench_bytes(b) * 1e-6);
   return DOR_OK;
 }
 
@@ -121,7 +123,9 @@ const dor_command dor_command_bench = {
     .summary = "time ops and training steps on this machine",
     .usage = "[ops|step|conv|mlp] [key=value ...]",
     .options = "Jq",
-    .examples = "  dorsum bench\n  dorsum bench step size=128 batch=32 threads=2\n  dorsum bench conv channels=64 size=64 batch=8 threads=2\n  dorsum bench mlp threads=2\n  dorsum bench op=conv2d threads=2 seconds=1\n  dorsum bench op=relu plain=true --json\n",
+    .examples = "  dorsum bench\n  dorsum bench step size=128 batch=32 threads=2\n"
+                "  dorsum bench conv channels=64 size=64 batch=8 threads=2\n  dorsum bench mlp threads=2\n"
+                "  dorsum bench op=conv2d threads=2 seconds=1\n  dorsum bench op=relu plain=true --json\n",
     .text = "One line a case: time of one call, GFLOP/s and GB/s by the op's own account.\n"
             "Keys: op, all, plain, threads, seconds.\n"
             "step: a training step of the silhouette CNN; conv: a 3x3 convolution and its gradients; mlp: a 5-fold training.\n"

@@ -134,6 +134,7 @@ static const dor_case dw_cases[] = {
     {.name = "relu", .attr = &relu, .in = {DOR_DIMS(5, 6), DOR_DIMS(5, 33), DOR_DIMS(5, 33)}},
     {.name = "head", .attr = &plain, .in = {DOR_DIMS(33, 32), DOR_DIMS(33, 2), DOR_DIMS(33, 2)}},
     {.name = "odd", .attr = &relu, .in = {DOR_DIMS(7, 131), DOR_DIMS(7, 21), DOR_DIMS(7, 21)}},
+    {.name = "large", .attr = &relu, .in = {DOR_DIMS(128, 256), DOR_DIMS(128, 160), DOR_DIMS(128, 160)}},
     {.name = "fc", .attr = &plain, .in = {DOR_DIMS(64, 1024), DOR_DIMS(64, 1024), DOR_DIMS(64, 1024)}, .bench = true},
     {0},
 };
