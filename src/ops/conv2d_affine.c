@@ -59,10 +59,14 @@ static bool fuse(const dor_match *m, dor_fused *f)
 #define ATTR(k, s, p, g, h, w, with_relu) &(dor_affine_attr){{{k, k}, {s, s}, {p, p}, {1, 1}, g, {h, w}}, 1e-5, with_relu}
 #define VECTORS(n) DOR_DIMS(n), DOR_DIMS(n), DOR_DIMS(n), DOR_DIMS(n)
 static const dor_case cases[] = {
-    {.name = "3x3", .attr = ATTR(3, 1, 1, 1, 5, 6, true), .in = {DOR_DIMS(2, 5, 6, 3), DOR_DIMS(3, 3, 3, 4), VECTORS(4)}, .fill = {[3] = DOR_FILL_POSITIVE}},
-    {.name = "1x1s2", .attr = ATTR(1, 2, 0, 1, 5, 4, false), .in = {DOR_DIMS(2, 5, 4, 3), DOR_DIMS(1, 1, 3, 17), VECTORS(17)}, .fill = {[3] = DOR_FILL_POSITIVE}},
-    {.name = "depthwise", .attr = ATTR(3, 1, 1, 9, 6, 5, true), .in = {DOR_DIMS(2, 6, 5, 9), DOR_DIMS(3, 3, 1, 9), VECTORS(9)}, .fill = {[3] = DOR_FILL_POSITIVE}},
-    {.name = "wide", .attr = ATTR(3, 1, 1, 1, 8, 8, true), .in = {DOR_DIMS(2, 8, 8, 16), DOR_DIMS(3, 3, 16, 32), VECTORS(32)}, .fill = {[3] = DOR_FILL_POSITIVE}},
+    {.name = "3x3", .attr = ATTR(3, 1, 1, 1, 5, 6, true), .in = {DOR_DIMS(2, 5, 6, 3), DOR_DIMS(3, 3, 3, 4), VECTORS(4)},
+     .fill = {[3] = DOR_FILL_POSITIVE}},
+    {.name = "1x1s2", .attr = ATTR(1, 2, 0, 1, 5, 4, false), .in = {DOR_DIMS(2, 5, 4, 3), DOR_DIMS(1, 1, 3, 17), VECTORS(17)},
+     .fill = {[3] = DOR_FILL_POSITIVE}},
+    {.name = "depthwise", .attr = ATTR(3, 1, 1, 9, 6, 5, true), .in = {DOR_DIMS(2, 6, 5, 9), DOR_DIMS(3, 3, 1, 9), VECTORS(9)},
+     .fill = {[3] = DOR_FILL_POSITIVE}},
+    {.name = "wide", .attr = ATTR(3, 1, 1, 1, 8, 8, true), .in = {DOR_DIMS(2, 8, 8, 16), DOR_DIMS(3, 3, 16, 32), VECTORS(32)},
+     .fill = {[3] = DOR_FILL_POSITIVE}},
     {.name = "hrnet64", .attr = ATTR(3, 1, 1, 1, 64, 64, true), .in = {DOR_DIMS(1, 64, 64, 64), DOR_DIMS(3, 3, 64, 64), VECTORS(64)},
      .fill = {[3] = DOR_FILL_POSITIVE}, .bench = true},
     {0},

@@ -87,11 +87,13 @@ TEST(silhouette_cnn_parameters_are_those_of_pytorch)
          "conv0.weight[16,1,3,3] bn0.weight[16] bn0.bias[16] bn0.running_mean[16] bn0.running_var[16] conv1.weight[32,16,3,3] bn1.weight[32] "
          "bn1.bias[32] bn1.running_mean[32] bn1.running_var[32] out.weight[2,32] out.bias[2]");
   drop(&b);
-  build(&b, "silhouette_cnn", "channels = [8,16]; kernel = 5; norm = \"none\"; head = \"flatten\"; hidden = [64];", DOR_SHAPE(4, 28, 28, 1), true);
+  build(&b, "silhouette_cnn", "channels = [8,16]; kernel = 5; norm = \"none\"; head = \"flatten\"; hidden = [64];",
+        DOR_SHAPE(4, 28, 28, 1), true);
   expect(&b, 25 * 8 + 8 + 25 * 8 * 16 + 16 + 784 * 64 + 64 + 130,
          "conv0.weight[8,1,5,5] conv0.bias[8] conv1.weight[16,8,5,5] conv1.bias[16] fc0.weight[64,784] fc0.bias[64] out.weight[2,64] out.bias[2]");
   int32_t fc = dor_params_find(&b.params, "fc0.weight");
-  CHECK(b.params.at[fc].spec.layout == DOR_FILE_LINEAR_CHW && b.params.at[fc].spec.chw[0] == 16 && b.params.at[fc].spec.chw[1] == 7, "file order after a flatten");
+  CHECK(b.params.at[fc].spec.layout == DOR_FILE_LINEAR_CHW && b.params.at[fc].spec.chw[0] == 16 && b.params.at[fc].spec.chw[1] == 7,
+        "file order after a flatten");
   drop(&b);
   build(&b, "silhouette_cnn", "channels = [8]; head = \"flatten\"; dropout = 0.5;", DOR_SHAPE(4, 8, 6, 1), true);
   int32_t out = dor_params_find(&b.params, "out.weight");
