@@ -27,5 +27,7 @@ fi
 chroot "$root" sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends make >/dev/null'
 for verb in "$@"; do
   echo "== $suite: make $verb"
-  chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 sh -c "cd /root/dorsum && time make $verb"
+  began=$(date +%s)
+  chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 sh -c "cd /root/dorsum && make $verb"
+  echo "== $suite: make $verb took $(($(date +%s) - began)) s"
 done
