@@ -21,7 +21,7 @@ typedef struct clinic { /* 40 people, two pictures each, people 2i and 2i + 1 on
   uint8_t pixels[2 * PEOPLE][SIDE][SIDE];
   int32_t subject[2 * PEOPLE], group[PEOPLE], rows[PEOPLE];
   float label[PEOPLE], features[PEOPLE][2];
-  char id[PEOPLE][8];
+  char id[PEOPLE][16];
   const char *ids[PEOPLE];
   dor_frames images;
   dor_table table;
