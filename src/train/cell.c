@@ -31,7 +31,7 @@ typedef struct job { /* a cell while it runs */
   dor_position *at;          /* [branches] */
   dor_resume resume;
   dor_str csv, log, clips;
-  double saved_s, logged_s, epoch_s;
+  double saved_s, logged_s, epoch_s, epoch0_s; /* the last: when training began in this process */
   double *prob;              /* [units, n_out] pooled, summed over branches */
   int32_t *n_clips;          /* [units] */
   int32_t n_tensors;
@@ -375,8 +375,9 @@ static dor_status run(job *j)
   bool resumed;
   DOR_TRY(set_up(j));
   DOR_TRY(begin(j, &resumed));
-  j->saved_s = j->logged_s = j->epoch_s = dor_clock_s();
+  j->saved_s = j->logged_s = j->epoch_s = j->epoch0_s = dor_clock_s();
   for (int32_t k = j->resume.branch; k < j->sa->n_branches; k++, resumed = false) DOR_TRY(train_branch(j, k, resumed));
+  j->cell->train_seconds = dor_clock_s() - j->epoch0_s;
   for (int32_t k = 0; k < j->sa->n_branches; k++) DOR_TRY(finish_branch(j, k));
   return write_folder(j);
 }

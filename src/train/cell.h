@@ -16,7 +16,7 @@ typedef struct dor_cell {
   const char *path;             /* "cells/ARM/seed_S/fold_K", numbers from 1 */
   char hash[DOR_HASH_HEX], config_hash[DOR_HASH_HEX], split_hash[DOR_HASH_HEX];
   bool done, copied;
-  double seconds;               /* of training and prediction; < 0: unknown */
+  double seconds, train_seconds; /* all of it; training alone (what a training loop of another program is compared with); < 0: unknown */
   double peak_mib;
   int64_t parameters;
 } dor_cell;

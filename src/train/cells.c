@@ -110,7 +110,7 @@ static dor_status list_arm(dor_arena *a, const dor_study *s, int32_t arm, dor_ce
 {
   const dor_study_arm *sa = &s->arm[arm];
   const dor_split *split = &sa->roster->split;
-  dor_cell like = {.arm = arm, .seconds = -1};
+  dor_cell like = {.arm = arm, .seconds = -1, .train_seconds = -1};
   DOR_TRY(hash_config(s, sa, like.config_hash));
   for (int32_t k = 0; k < sa->arm->top.seeds.n; k++)
     for (int32_t repeat = 0; repeat < split->repeats; repeat++)

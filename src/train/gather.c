@@ -195,6 +195,7 @@ dor_status dor_cost_note(const char *folder, const dor_cell *c)
   const char *path = dor_path_join(&a, folder, "private/cost.csv");
   dor_csv_put(&line, c->path, false);
   dor_csv_put_real(&line, c->seconds, false);
+  dor_csv_put_real(&line, c->train_seconds, false);
   dor_csv_put_real(&line, c->peak_mib, true);
   dor_status s = path ? dor_str_status(&line) : DOR_FAIL(NOMEM, "no memory for a path");
   if (!s) s = dor_io_append(path, line.s, line.n);
@@ -212,13 +213,15 @@ void dor_cost_read(const char *folder, dor_cell *cells, int32_t n)
   size_t size;
   const char *path = dor_path_join(&a, folder, "private/cost.csv");
   if (path && !dor_io_read(path, 1 << 28, &text, &size)) {
-    char *with = dor_arena_fmt(&a, "path,seconds,peak_mib\n%s", text);
+    char *with = dor_arena_fmt(&a, "path,seconds,train_seconds,peak_mib\n%s", text);
     if (with && !dor_csv_parse(&a, path, with, strlen(with), &t))
       for (int32_t row = 0; row < t.n_rows; row++)
         for (int32_t i = 0; i < n; i++) {
-          double seconds, peak;
-          if (strcmp(cells[i].path, dor_csv_at(&t, row, 0)) || dor_csv_real(&t, row, 1, &seconds) || dor_csv_real(&t, row, 2, &peak)) continue;
-          cells[i].seconds = seconds, cells[i].peak_mib = peak;
+          double seconds, train, peak;
+          if (strcmp(cells[i].path, dor_csv_at(&t, row, 0)) || dor_csv_real(&t, row, 1, &seconds) || dor_csv_real(&t, row, 2, &train) ||
+              dor_csv_real(&t, row, 3, &peak))
+            continue;
+          cells[i].seconds = seconds, cells[i].train_seconds = train, cells[i].peak_mib = peak;
         }
   }
   dor_free(text);
@@ -228,7 +231,7 @@ void dor_cost_read(const char *folder, dor_cell *cells, int32_t n)
 static dor_status write_cost(table *g, const dor_cell *cells, int32_t n, const char *folder)
 {
   dor_str s = {0};
-  dor_str_add(&s, "arm,seed,repeat,fold,seconds,peak_mib,parameters\n");
+  dor_str_add(&s, "arm,seed,repeat,fold,seconds,train_seconds,peak_mib,parameters\n");
   for (int32_t i = 0; i < n; i++) {
     const dor_study_arm *sa = &g->s->arm[cells[i].arm];
     dor_csv_put(&s, sa->arm->name, false);
@@ -236,6 +239,7 @@ static dor_status write_cost(table *g, const dor_cell *cells, int32_t n, const c
     dor_csv_put_int(&s, cells[i].repeat + 1, false);
     dor_csv_put_int(&s, cells[i].fold + 1, false);
     dor_csv_put_real(&s, cells[i].seconds < 0 ? (double)NAN : cells[i].seconds, false);
+    dor_csv_put_real(&s, cells[i].train_seconds < 0 ? (double)NAN : cells[i].train_seconds, false);
     dor_csv_put_real(&s, cells[i].peak_mib, false);
     dor_csv_put_int(&s, cells[i].parameters, true);
   }

@@ -19,10 +19,10 @@ typedef struct dor_progress { /* what a watcher is told; on every epoch and cell
 typedef struct dor_run_options {
   const char *out;             /* --out; NULL: results/EXPERIMENT/N */
   const char *results;         /* "results" */
-  const char *arm;             /* --arm, --fold, --seed: a subset; NULL, -1, -1: all */
+  const char *arm;             /* --arm, --fold, --seed: a subset; NULL, -1, -1: all. Folds and repeats count from 1 everywhere people see them */
   int64_t fold, seed;
   int32_t jobs;                /* 0: all cores */
-  bool force, dry_run;
+  bool force, dry_run;         /* force: take over a folder whose lock a process on another host left */
   const char *const *argv;     /* for private/ */
   int32_t argc;
   void (*progress)(void *to, const dor_progress *p);
