@@ -335,3 +335,31 @@ TEST(import_silhouettes_posture)
   dor_dataset_release(&d);
   dor_arena_release(&a);
 }
+
+/* The recipe's two roads meet: the untouched JPEGs, cut at 127, are the 1-bit PNGs. */
+TEST(picture_real_jpegs_are_the_real_pngs)
+{
+  (void)state;
+  static const char *const classes[] = {"bending", "lying", "sitting", "standing"};
+  dor_arena a = {0};
+  int32_t files = 0;
+  if (!test_shared("silhouettes_posture/jpg_samples")) SKIP("40 pictures skipped: ../shared/data is not here");
+  for (int k = 0; k < 4; k++) {
+    const char *const *names, *folder_of = dor_arena_fmt(&a, "silhouettes_posture/jpg_samples/%s", classes[k]);
+    size_t n;
+    OK(dor_io_list(&a, test_shared(folder_of), &names, &n));
+    for (size_t i = 0; i < n; i++, files++) {
+      dor_picture jpeg, png;
+      int32_t differ = 0;
+      OK(dor_picture_read(test_shared(dor_arena_fmt(&a, "%s/%s", folder_of, names[i])), 1, &jpeg));
+      const char *beside = dor_arena_fmt(&a, "silhouettes_posture/png1/%s/%.*s.png", classes[k], (int)strcspn(names[i], "."), names[i]);
+      OK(dor_picture_read(test_shared(beside), 1, &png));
+      for (int32_t p = 0; p < png.h * png.w; p++) differ += (jpeg.pixels[p] > 127) != (png.pixels[p] > 127);
+      CHECK(differ == 0, "%s/%s: %d pixels differ", classes[k], names[i], differ);
+      dor_free(jpeg.pixels);
+      dor_free(png.pixels);
+    }
+  }
+  CHECK(files == 40, "%d files", files);
+  dor_arena_release(&a);
+}
