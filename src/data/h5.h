@@ -23,6 +23,9 @@ enum {
 void dor_h5_quiet(void);
 const char *dor_h5_text(void);
 
+/* A name for a file in memory, new each time: libhdf5 takes two with one name for the same file, also when a damaged one would not close. */
+const char *dor_h5_name(char out[64]);
+
 /* Walk everything reachable from the root and refuse what a dataset may not hold (reliability.md 4.4), before any
  * of it is read. `name` is the file's, for messages. errors DATA "name: /path: what" */
 DOR_MUST dor_status dor_h5_guard(hid_t file, const char *name, size_t max_bytes);

@@ -6,7 +6,9 @@
  * storage, links in the middle of a path, virtual datasets, shape bombs). */
 #include "data/h5.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -34,6 +36,13 @@ void dor_h5_quiet(void)
 }
 
 const char *dor_h5_text(void) { return last[0] ? last : "no message"; }
+
+const char *dor_h5_name(char out[64])
+{
+  static atomic_uint serial;
+  snprintf(out, 64, "dataset %u in memory", atomic_fetch_add(&serial, 1));
+  return out;
+}
 
 typedef struct guard {
   const char *name;             /* of the file */

@@ -425,7 +425,7 @@ static hid_t open_bytes(void *bytes, size_t size)
 {
   hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_fapl_core(access, 1 << 20, 0);
-  hid_t file = H5Pset_file_image(access, bytes, size) < 0 ? -1 : H5Fopen("dataset in memory", H5F_ACC_RDONLY, access);
+  hid_t file = H5Pset_file_image(access, bytes, size) < 0 ? -1 : H5Fopen(dor_h5_name((char[64]){0}), H5F_ACC_RDONLY, access);
   H5Pclose(access);
   return file;
 }

@@ -372,7 +372,7 @@ static hid_t create_in_memory(image *m)
   H5Pset_file_image_callbacks(access, &calls);
   H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
   H5Pset_obj_track_times(create, 0);
-  hid_t file = H5Fcreate("dataset in memory", H5F_ACC_TRUNC, create, access);
+  hid_t file = H5Fcreate(dor_h5_name((char[64]){0}), H5F_ACC_TRUNC, create, access);
   H5Pclose(create);
   H5Pclose(access);
   return file;
