@@ -17,6 +17,7 @@ STRICT  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 WERROR  ?= -Werror
 OPT.release := -O2 -g -fno-math-errno -fno-trapping-math
 OPT.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -DDOR_FAULTS
+OPT.fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined
 OPT.fault   := -O1 -g -DDOR_FAULTS
 CFLAGS  ?= $(OPT.$(VARIANT))
 LDFLAGS ?= $(if $(filter asan,$(VARIANT)),-fsanitize=address$(comma)undefined)
@@ -85,6 +86,16 @@ deps:
 	$(Q)tools/deps.sh
 asan:
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan check
+# libFuzzer targets, tests/fuzz/fuzz_*.c, for FUZZ_S seconds each; needs clang.
+FUZZ_S ?= 60
+FUZZ   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+build/fuzz/parsers.a: $(call OBJ,$(filter-out kernels/% src/backend/% src/report/%,$(LIBSRC)))
+	$(Q)rm -f $@; ar rcs $@ $^
+build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/parsers.a
+	$(Q)clang -fsanitize=fuzzer,address,undefined $^ $(LIBS) -o $@
+fuzz:
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=clang WERROR= $(FUZZ:%=build/fuzz/%)
+	$(Q)for f in $(FUZZ); do mkdir -p build/fuzz/$$f.corpus; build/fuzz/$$f -max_total_time=$(FUZZ_S) -timeout=5 build/fuzz/$$f.corpus || exit 1; done
 bench: all
 	$(Q)tools/bench.sh
 floors: all
@@ -106,4 +117,4 @@ clean:
 	$(Q)rm -rf build
 
 -include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC))
-.PHONY: always help all check test demo deps asan bench floors lint size mutants docs reproduce install clean
+.PHONY: always help all check test demo deps asan fuzz bench floors lint size mutants docs reproduce install clean

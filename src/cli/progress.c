@@ -46,8 +46,8 @@ static void show(void *to, const dor_progress *p)
   double share = p->epochs_total > 0 ? 100.0 * (double)p->epochs_done / (double)p->epochs_total : 0;
   put_time(p->left_s, left);
   put_time(p->elapsed_s, spent);
-  snprintf(line, sizeof line, "cells %d/%d, epochs %lld/%lld (%.0f %%), %s, %s left%s", p->done, p->cells, (long long)p->epochs_done, (long long)p->epochs_total,
-           floor(share), spent, left, dor_stop_requested() ? ", stopping" : "");
+  snprintf(line, sizeof line, "cells %d/%d, epochs %lld/%lld (%.0f %%), %s, %s left%s", p->done, p->cells, (long long)p->epochs_done,
+           (long long)p->epochs_total, floor(share), spent, left, dor_stop_requested() ? ", stopping" : "");
   dor_output_redraw(line);
 }
 
