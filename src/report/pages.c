@@ -13,7 +13,7 @@
 static const char *const figure_says[DOR_PLOT_COUNT] = {
     [DOR_PLOT_arms] = "Accuracy and AUC of every arm with their intervals. Dashed: always the commonest class, and chance.",
     [DOR_PLOT_roc] = "ROC curves of the out-of-fold probabilities; the band is pointwise, by bootstrap.",
-    [DOR_PLOT_confusion] = "Confusion matrices, all folds together.",
+    [DOR_PLOT_confusion] = "Confusion matrices, all folds together: rows are the truth, columns the decision, the shade is the share of the row.",
     [DOR_PLOT_folds] = "Accuracy in each fold. Their spread describes the folds; it is no interval.",
     [DOR_PLOT_learning] = "Learning curves of all cells."};
 

@@ -229,7 +229,7 @@ dor_status dor_plot_confusion(const dor_analysis *x, const char *folder, dor_plo
   int32_t across = n < 3 ? n : 3, down = (n + across - 1) / across, side = k < 4 ? 360 : 300 + 30 * k;
   out->width = across * side + 60, out->height = down * side + 70;
   dor_str heading = {0};
-  dor_str_fmt(&heading, "%s: truth (rows) and decision (columns); shade: share of the row%s%s", x->m->title, dor_stamp(x->m)[0] ? "   " : "", dor_stamp(x->m));
+  dor_str_fmt(&heading, "%s%s%s", x->m->title, dor_stamp(x->m)[0] ? "   " : "", dor_stamp(x->m));
   dor_str_fmt(s, "set multiplot layout %d,%d title ", down, across);
   dor_plot_text(s, heading.s ? heading.s : "");
   s->failed |= heading.failed;
