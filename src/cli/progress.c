@@ -4,14 +4,17 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/output.h"
 #include "report/report.h"
 
+/* The second signal ends at once: files are replaced whole, so any moment will do. */
 static void on_signal(int signal_number)
 {
   (void)signal_number;
+  if (dor_stop_requested()) _exit(dor_status_exit(DOR_E_STOPPED));
   dor_stop_request();
 }
 

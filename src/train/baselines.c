@@ -227,9 +227,9 @@ const char *dor_baseline_title(const dor_study *s, const char *name, char out[12
   for (int32_t c = 1; c < r->n_classes && c < 64; c++)
     if (count[c] > count[best]) best = c;
   if (!strcmp(name, "majority") && r->n_classes) snprintf(out, 128, "always %.100s", r->class_name[best]);
-  else if (!strcmp(name, "logistic_age_sex")) strcpy(out, "age and sex, logistic");
-  else if (!strcmp(name, "logistic_proms")) strcpy(out, "PROM totals, logistic");
-  else if (!strcmp(name, "range_of_motion")) strcpy(out, "range of motion, logistic");
+  else if (!strcmp(name, "logistic_age_sex")) snprintf(out, 128, "age and sex, logistic");
+  else if (!strcmp(name, "logistic_proms")) snprintf(out, 128, "PROM totals, logistic");
+  else if (!strcmp(name, "range_of_motion")) snprintf(out, 128, "range of motion, logistic");
   else snprintf(out, 128, "%.127s", name);
   return out;
 }

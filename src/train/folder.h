@@ -26,6 +26,7 @@ void dor_folder_drop(dor_folder *f);
 DOR_MUST dor_status dor_folder_put(const char *folder, const char *name, const dor_str *text);
 
 /* Other runs of the same experiment, newest first: where finished cells may be taken from. */
-DOR_MUST dor_status dor_folder_others(dor_arena *a, const dor_folder *f, const dor_experiment *e, const dor_run_options *o, const char *const **paths, int32_t *n);
+DOR_MUST dor_status dor_folder_others(dor_arena *a, const dor_folder *f, const dor_experiment *e, const dor_run_options *o, const char *const **paths,
+                                      int32_t *n);
 
 #endif

@@ -41,8 +41,8 @@ static long long start_of(long long pid)
 static void know_self(holder *h)
 {
   *h = (holder){.pid = getpid()};
-  if (gethostname(h->host, sizeof h->host - 1) || !h->host[0]) strcpy(h->host, "unknown");
-  if (!read_proc("/proc/sys/kernel/random/boot_id", h->boot, 37)) strcpy(h->boot, "unknown");
+  if (gethostname(h->host, sizeof h->host - 1) || !h->host[0]) snprintf(h->host, sizeof h->host, "unknown");
+  if (!read_proc("/proc/sys/kernel/random/boot_id", h->boot, 37)) snprintf(h->boot, sizeof h->boot, "unknown");
   h->start = start_of(h->pid);
 }
 

@@ -42,8 +42,8 @@ static dor_status check_takes(const maker *m, const dor_net *net, int32_t slot)
   const dor_branch *b = m->branch;
   const char *input = b->input[b->input_of[slot][0]]->name, *takes = b->slot[slot].source[0]->image ? "image" : "vector";
   char where[256];
-  DOR_NEED(net || m->arm->head, CONFIG, "%s: input '%s' of arm '%s' has no net, and there is no head", m->arm->tree ? dor_tree_where(m->arm->tree, where) : "config",
-           input, m->arm->name);
+  DOR_NEED(net || m->arm->head, CONFIG, "%s: input '%s' of arm '%s' has no net, and there is no head",
+           m->arm->tree ? dor_tree_where(m->arm->tree, where) : "config", input, m->arm->name);
   const dor_model *model = net ? net->model : m->arm->head->model;
   DOR_NEED(!strcmp(model->takes, takes), CONFIG, "%s: net '%s' (%s) takes a %s, input '%s' is a%s %s",
            net && net->tree ? dor_tree_where(net->tree, where) : "config", net ? net->name : m->arm->head->name, model->name, model->takes, input,

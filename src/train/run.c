@@ -26,14 +26,11 @@
 
 /* ---- stop requests ---- */
 
-static atomic_int stop_requests;
+static atomic_bool stop;
 
-void dor_stop_request(void)
-{
-  if (atomic_fetch_add(&stop_requests, 1) > 0) _exit(dor_status_exit(DOR_E_STOPPED)); /* files are replaced whole: any moment will do */
-}
+void dor_stop_request(void) { atomic_store(&stop, true); }
 
-bool dor_stop_requested(void) { return atomic_load(&stop_requests) > 0; }
+bool dor_stop_requested(void) { return atomic_load(&stop); }
 
 /* ---- workers ---- */
 
@@ -64,8 +61,9 @@ static void tell(crew *w, const char *line)
   dor_str s = {0};
   dor_arena a = {0};
   const char *path = dor_path_join(&a, w->folder, "private/progress.json");
-  dor_str_fmt(&s, "{\"cells\": %d, \"done\": %d, \"running\": %d, \"epochs_done\": %lld, \"epochs_total\": %lld, \"elapsed_s\": %.1f, \"left_s\": %.1f}\n", p.cells,
-              p.done, p.running, (long long)p.epochs_done, (long long)p.epochs_total, p.elapsed_s, p.left_s);
+  dor_str_fmt(&s, "{\"cells\": %d, \"done\": %d, \"running\": %d, \"epochs_done\": %lld, \"epochs_total\": %lld, \"elapsed_s\": %.1f, "
+              "\"left_s\": %.1f}\n",
+              p.cells, p.done, p.running, (long long)p.epochs_done, (long long)p.epochs_total, p.elapsed_s, p.left_s);
   if (path && !dor_str_status(&s) && dor_io_write(path, s.s, s.n)) dor_warn("progress.json: %s", dor_errmsg());
   dor_str_release(&s);
   dor_arena_release(&a);

@@ -36,7 +36,7 @@ typedef struct dor_run_result {
   int32_t cells, trained, copied;
 } dor_run_result;
 
-/* A stop request (signal handlers call this; async-signal-safe). The second one ends at once. */
+/* A stop request (signal handlers call this; async-signal-safe). It stays. */
 void dor_stop_request(void);
 bool dor_stop_requested(void);
 

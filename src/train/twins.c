@@ -109,7 +109,8 @@ static void find_identical(const dor_dataset *d, const list *l, dor_leak_check *
     for (int32_t k = i + 1; k < l->n && l->at[k].content == l->at[i].content; k++) {
       const item *a = &l->at[i], *b = &l->at[k];
       if (!apart(a, b) || a->bytes != b->bytes || memcmp(a->data, b->data, a->bytes)) continue;
-      if (!c->found++) snprintf(c->first, sizeof c->first, "number %d of %.40s and number %d of %.40s", a->number, d->id[a->subject], b->number, d->id[b->subject]);
+      if (c->found++) continue;
+      snprintf(c->first, sizeof c->first, "number %d of %.40s and number %d of %.40s", a->number, d->id[a->subject], b->number, d->id[b->subject]);
     }
 }
 

@@ -159,7 +159,8 @@ TEST(run_refuses_bad_numbers)
   dor_run_options o = default_options(folder);
   dor_run_result r;
   make_data(folder, easy);
-  CHECK(run_text(folder, with("\"adam\"; lr = 0.01", "\"sgd\"; momentum = 0; lr = 100; decay = 10"), &o, &r) == DOR_E_NUMERIC, "diverging training: %s", dor_errmsg());
+  CHECK(run_text(folder, with("\"adam\"; lr = 0.01", "\"sgd\"; momentum = 0; lr = 100; decay = 10"), &o, &r) == DOR_E_NUMERIC,
+        "diverging training: %s", dor_errmsg());
   CHECK(dor_status_exit(DOR_E_NUMERIC) == 10 && strstr(dor_errmsg(), "not finite"), "message: %s", dor_errmsg());
   char best[5000];
   snprintf(best, sizeof best, "%s/cells/net/seed_1/fold_1/best.safetensors", r.folder);

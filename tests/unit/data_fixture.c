@@ -54,7 +54,8 @@ static void fixture_frames(dor_dataset *d)
   int32_t *count = room(d, FIX_TRIALS * sizeof *count);
   for (int i = 0; i < FIX_TRIALS; i++) count[i] = 4;
   dor_frames *s = room(d, sizeof *s), *im = room(d, sizeof *im);
-  *s = (dor_frames){"side", FIX_FRAMES, FIX_SIDE, FIX_SIDE, 1, pixels(d, FIX_FRAMES * FIX_SIDE * FIX_SIDE), first, count, floats(d, FIX_FRAMES, 0, .02f), NULL, NULL};
+  *s = (dor_frames){"side", FIX_FRAMES, FIX_SIDE, FIX_SIDE, 1, pixels(d, FIX_FRAMES * FIX_SIDE * FIX_SIDE), first, count,
+                    floats(d, FIX_FRAMES, 0, .02f), NULL, NULL};
   *im = (dor_frames){"photo", FIX_SUBJECTS, 5, 4, 3, pixels(d, FIX_SUBJECTS * 60), NULL, NULL, NULL, ints(d, FIX_SUBJECTS, 1, 1), sex};
   d->n_silhouettes = d->n_images = 1, d->silhouettes = s, d->images = im;
   dor_series *k = room(d, sizeof *k), *a = room(d, sizeof *a);
@@ -67,7 +68,8 @@ static void fixture_frames(dor_dataset *d)
 
 void fixture_dataset(dor_dataset *d)
 {
-  *d = (dor_dataset){.name = "fixture", .license = "CC0", .created_by = "a test", .synthetic = true, .n_subjects = FIX_SUBJECTS, .id = ids, .sex = sex, .site = site};
+  *d = (dor_dataset){.name = "fixture", .license = "CC0", .created_by = "a test", .synthetic = true, .n_subjects = FIX_SUBJECTS,
+                     .id = ids, .sex = sex, .site = site};
   memset(d->source_sha256, 'a', DOR_HASH_HEX - 1);
   d->age = floats(d, FIX_SUBJECTS, 30, 2);
   d->group = ints(d, FIX_SUBJECTS, 2, 1);

@@ -43,7 +43,8 @@ static void make_clinic(clinic *c, bool grouped)
     for (int k = 0; k < SIDE * SIDE; k++) c->pixels[i][k / SIDE][k % SIDE] = (uint8_t)dor_philox(5, (uint64_t)i, (uint64_t)k).v[0];
   }
   c->images = (dor_frames){.name = "photo", .n = 2 * PEOPLE, .h = SIDE, .w = SIDE, .c = 1, .data = &c->pixels[0][0][0], .subject = c->subject};
-  c->table = (dor_table){.name = "features", .n = PEOPLE, .items = {.n = 2, .name = columns, .unit = no_units}, .subject = c->rows, .values = &c->features[0][0]};
+  c->table = (dor_table){.name = "features", .n = PEOPLE, .items = {.n = 2, .name = columns, .unit = no_units},
+                         .subject = c->rows, .values = &c->features[0][0]};
   c->target = (dor_target){"kind", DOR_TARGET_CLASS, DOR_PER_SUBJECT, PEOPLE, 2, classes, c->label};
   c->data = (dor_dataset){.n_subjects = PEOPLE, .id = c->ids, .group = grouped ? c->group : NULL, .n_targets = 1, .target = &c->target, .n_images = 1,
                           .images = &c->images, .n_tables = 1, .tables = &c->table};
@@ -190,7 +191,8 @@ TEST(leakage_finds_twins_and_lists_likenesses)
   open_clinic(&c, false, PHOTO);
   plant_twin(&c, false);
   OK(dor_leakage_check(&c.study, &c.leakage));
-  CHECK(c.leakage.n_similar == 1 && strstr(c.leakage.similar.s, "\"P00\""), "%d similar: %s", c.leakage.n_similar, c.leakage.similar.s ? c.leakage.similar.s : "");
+  CHECK(c.leakage.n_similar == 1 && strstr(c.leakage.similar.s, "\"P00\""), "%d similar: %s", c.leakage.n_similar,
+        c.leakage.similar.s ? c.leakage.similar.s : "");
   close_clinic(&c);
 }
 

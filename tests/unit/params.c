@@ -73,7 +73,8 @@ TEST(params_linear_layouts)
         for (int w = 0; w < W; w++) wrong += file[o * C * H * W + (c * H + h) * W + w] != (float)(((h * W + w) * C + c) * OUT + o);
   CHECK(!wrong, "%d elements elsewhere than the layout says", wrong);
   int32_t i;
-  CHECK(dor_params_add(&t, &(dor_param_spec){.name = "x", .shape = DOR_SHAPE(31, 4), .layout = DOR_FILE_LINEAR_CHW, .chw = {C, H, W}}, &i) == DOR_E_SHAPE, "31 rows of 30");
+  CHECK(dor_params_add(&t, &(dor_param_spec){.name = "x", .shape = DOR_SHAPE(31, 4), .layout = DOR_FILE_LINEAR_CHW, .chw = {C, H, W}}, &i) == DOR_E_SHAPE,
+        "31 rows of 30");
   dor_params_release(&t);
 }
 
