@@ -31,16 +31,28 @@ static void sort_by(int32_t n, const int32_t *key, int32_t n_keys, int32_t *star
   start[0] = 0;
 }
 
-static dor_status check_keys(int32_t n, const int32_t *key, const char *what)
+enum { MOST_STRATA = 1 << 20 };
+
+static dor_status check_keys(int32_t n, const int32_t *key, int32_t most, const char *what)
 {
-  for (int32_t i = 0; key && i < n; i++) DOR_NEED(key[i] >= 0 && key[i] < n, RANGE, "bootstrap: %s %d of thing %d is not in [0, %d)", what, key[i], i, n);
+  for (int32_t i = 0; key && i < n; i++)
+    DOR_NEED(key[i] >= 0 && key[i] < most, RANGE, "bootstrap: %s %d of thing %d is not in [0, %d)", what, key[i], i, most);
   return DOR_OK;
+}
+
+/* Strata are classes: of two things, one may be of class 2. */
+static int32_t keys_of(int32_t n, const int32_t *stratum)
+{
+  int32_t keys = n;
+  for (int32_t i = 0; stratum && i < n; i++) keys = stratum[i] < keys ? keys : stratum[i] + 1;
+  return keys;
 }
 
 static dor_status lay_out(dor_arena *a, int32_t n, const int32_t *cluster, const int32_t *stratum, plan *p)
 {
+  int32_t keys = keys_of(n, stratum);
   size_t bytes = ((size_t)n + 1) * sizeof(int32_t);
-  int32_t *own = dor_arena_alloc(a, bytes), *start = dor_arena_alloc(a, bytes), *order = dor_arena_alloc(a, bytes);
+  int32_t *own = dor_arena_alloc(a, ((size_t)keys + 1) * sizeof *own), *start = dor_arena_alloc(a, bytes), *order = dor_arena_alloc(a, bytes);
   int32_t *class_of = dor_arena_alloc(a, bytes), *rank = dor_arena_alloc(a, bytes), *used = dor_arena_alloc(a, bytes);
   p->first = dor_arena_alloc(a, bytes), p->member = dor_arena_alloc(a, bytes), p->stratum = dor_arena_alloc(a, bytes);
   DOR_NEED(own && start && order && class_of && rank && used && p->first && p->member && p->stratum, NOMEM, "bootstrap of %d things", n);
@@ -48,8 +60,8 @@ static dor_status lay_out(dor_arena *a, int32_t n, const int32_t *cluster, const
   sort_by(n, own, n, start, order);
   for (int32_t c = 0; c < n; c++)
     if (start[c + 1] > start[c]) used[p->n_clusters] = c, class_of[p->n_clusters++] = stratum ? stratum[order[start[c]]] : 0;
-  sort_by(p->n_clusters, class_of, n, own, rank); /* own: where each stratum begins, empty ones included */
-  for (int32_t s = 0; s < n; s++)
+  sort_by(p->n_clusters, class_of, keys, own, rank); /* own: where each stratum begins, empty ones included */
+  for (int32_t s = 0; s < keys; s++)
     if (own[s + 1] > own[s]) p->stratum[p->n_strata++] = own[s];
   p->stratum[p->n_strata] = p->n_clusters;
   for (int32_t c = 0, at = 0; c < p->n_clusters; c++) {
@@ -165,8 +177,8 @@ static dor_status bootstrap(dor_arena *a, const void *data, dor_statistic *f, in
                             int32_t replicates, uint64_t seed, plan *p, result *r)
 {
   DOR_NEED(n > 0 && replicates > 0, RANGE, "bootstrap: %d things, %d replicates", n, replicates);
-  DOR_TRY(check_keys(n, cluster, "cluster"));
-  DOR_TRY(check_keys(n, stratum, "stratum"));
+  DOR_TRY(check_keys(n, cluster, n, "cluster"));
+  DOR_TRY(check_keys(n, stratum, MOST_STRATA, "stratum"));
   DOR_TRY(lay_out(a, n, cluster, stratum, p));
   r->replicate = dor_arena_alloc(a, (size_t)replicates * sizeof(double));
   r->left_out = dor_arena_alloc(a, (size_t)p->n_clusters * sizeof(double));
@@ -226,8 +238,8 @@ dor_status dor_resample(int32_t n, const int32_t *cluster, const int32_t *stratu
   dor_arena a = {0};
   plan p = {0};
   sample s = {0};
-  dor_status status = check_keys(n, cluster, "cluster");
-  if (!status) status = check_keys(n, stratum, "stratum");
+  dor_status status = check_keys(n, cluster, n, "cluster");
+  if (!status) status = check_keys(n, stratum, MOST_STRATA, "stratum");
   if (!status) status = lay_out(&a, n, cluster, stratum, &p);
   for (int32_t b = 0; !status && b < replicates; b++) {
     status = draw(&p, seed, (uint64_t)b, &s);
