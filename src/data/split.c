@@ -293,7 +293,7 @@ void dor_split_table(const dor_split *s, const dor_units *u, const char *const *
         for (int32_t j = 0; j < i && !seen; j++) seen = fold[j] == f && u->cluster[j] == u->cluster[i];
         tested++, clusters_in += !seen;
       }
-      dor_str_fmt(out, "%6d %4d  %6d  %13d", r, f, tested, clusters_in);
+      dor_str_fmt(out, "%6d %4d  %6d  %13d", r + 1, f + 1, tested, clusters_in);
       for (int32_t k = 0; k < u->n_classes; k++) {
         int32_t of_class = 0;
         for (int32_t i = 0; i < s->n; i++) of_class += fold[i] == f && u->label[i] == k;

@@ -26,6 +26,7 @@ typedef struct dor_units {     /* what is split: labelled things (subjects, tria
   const char *const *id;       /* [n] subject pseudonym: for files only */
   const int32_t *row;          /* [n] place in the file: rank, first:N, last:N */
   const uint8_t *test;         /* [n] holdout by a column: 1 where it says so; NULL: no column named */
+  const char *const *name;     /* [n] what splits.json calls a clip, as one person has many; NULL: the id names the thing */
 } dor_units;
 
 enum { DOR_SPLIT_KFOLD, DOR_SPLIT_LOSO, DOR_SPLIT_LOSITE, DOR_SPLIT_HOLDOUT, DOR_SPLIT_RANK }; /* scheme */
@@ -48,7 +49,7 @@ DOR_MUST dor_status dor_split_make(dor_arena *a, const dor_split_cfg *c, const d
 DOR_MUST dor_status dor_split_inner(dor_arena *a, const dor_units *u, const int32_t *rows, int32_t n, int32_t k, uint64_t seed, bool *out);
 
 /* {"schema":1,"repeats":[{"folds":[["id",...],...]}]} both ways; a single fold is a holdout: who is not named is trained on.
- * errors DATA: an unknown id, a person twice, one left out */
+ * With units.name (unit = clip) those names stand for the ids. errors DATA: an unknown id, a person twice, one left out */
 DOR_MUST dor_status dor_split_read(dor_arena *a, const char *path, const dor_units *u, dor_split *out);
 DOR_MUST dor_status dor_split_write(const dor_split *s, const dor_units *u, const char *path);
 /* The balance table: a line per repeat and fold, with people or things, clusters, and the count of each class. names [n_classes] may be NULL */

@@ -85,7 +85,7 @@ dor_status dor_units_of(dor_arena *a, const dor_dataset *d, const char *target, 
   const char **id = dor_arena_alloc(a, n * sizeof *id);
   uint8_t *test = dor_arena_alloc(a, n);
   DOR_NEED(cluster && label && sites && row && id && test, NOMEM, "%d units", t->n);
-  *out = (dor_units){0, t->kind == DOR_TARGET_VALUE ? 0 : t->n_names, cluster, label, site ? sites : NULL, id, row, tested ? test : NULL};
+  *out = (dor_units){0, t->kind == DOR_TARGET_VALUE ? 0 : t->n_names, cluster, label, site ? sites : NULL, id, row, tested ? test : NULL, NULL};
   for (int32_t i = 0; i < t->n; i++) {
     if (isnan(t->value[i])) continue;
     int32_t s = subject_of(d, t->per, i), u = out->n++;
@@ -106,6 +106,9 @@ typedef struct named {
   int32_t unit;
 } named;
 
+/* What the file calls thing i. */
+static const char *name_of(const dor_units *u, int32_t i) { return u->name ? u->name[i] : u->id[i]; }
+
 static int by_id(const void *a, const void *b) { return strcmp(((const named *)a)->id, ((const named *)b)->id); }
 
 /* Things by id, sorted, so that each id of the file finds its things. */
@@ -113,7 +116,7 @@ static dor_status index_ids(dor_arena *a, const dor_units *u, named **out)
 {
   *out = dor_arena_alloc(a, (size_t)(u->n + 1) * sizeof **out);
   DOR_NEED(*out, NOMEM, "%d ids", u->n);
-  for (int32_t i = 0; i < u->n; i++) (*out)[i] = (named){u->id[i], i};
+  for (int32_t i = 0; i < u->n; i++) (*out)[i] = (named){name_of(u, i), i};
   qsort(*out, (size_t)u->n, sizeof **out, by_id);
   return DOR_OK;
 }
@@ -132,13 +135,13 @@ static const named *find(const named *all, int32_t n, const char *id)
 
 static dor_status take_fold(const char *path, const json_t *ids, const named *all, int32_t n, int32_t r, int32_t f, int32_t *fold)
 {
-  DOR_NEED(json_is_array(ids), DATA, "%s: repeat %d, fold %d is no list of ids", path, r, f);
+  DOR_NEED(json_is_array(ids), DATA, "%s: repeat %d, fold %d is no list of ids", path, r + 1, f + 1);
   for (size_t i = 0; i < json_array_size(ids); i++) {
     const char *id = json_string_value(json_array_get(ids, i));
-    DOR_NEED(id, DATA, "%s: repeat %d, fold %d: entry %zu is no text", path, r, f, i + 1);
+    DOR_NEED(id, DATA, "%s: repeat %d, fold %d: entry %zu is no text", path, r + 1, f + 1, i + 1);
     const named *at = find(all, n, id);
-    DOR_NEED(at, DATA, "%s: repeat %d, fold %d: entry %zu is nobody in the data (or has no label)", path, r, f, i + 1);
-    DOR_NEED(fold[at->unit] < 0, DATA, "%s: repeat %d, fold %d: entry %zu stands twice", path, r, f, i + 1);
+    DOR_NEED(at, DATA, "%s: repeat %d, fold %d: entry %zu is nobody in the data (or has no label)", path, r + 1, f + 1, i + 1);
+    DOR_NEED(fold[at->unit] < 0, DATA, "%s: repeat %d, fold %d: entry %zu stands twice", path, r + 1, f + 1, i + 1);
     for (; at < all + n && !strcmp(at->id, id); at++) fold[at->unit] = f;
   }
   return DOR_OK;
@@ -147,12 +150,12 @@ static dor_status take_fold(const char *path, const json_t *ids, const named *al
 static dor_status take_repeat(const char *path, const json_t *folds, const dor_units *u, const named *all, int32_t r, dor_split *out, int32_t *fold)
 {
   int32_t n = (int32_t)json_array_size(folds);
-  DOR_NEED(json_is_array(folds) && n > 0 && n <= u->n, DATA, "%s: repeat %d has no list of folds", path, r);
-  DOR_NEED(!r || n == out->folds, DATA, "%s: repeat %d has %d folds, the first has %d", path, r, n, out->folds);
+  DOR_NEED(json_is_array(folds) && n > 0 && n <= u->n, DATA, "%s: repeat %d has no list of folds", path, r + 1);
+  DOR_NEED(!r || n == out->folds, DATA, "%s: repeat %d has %d folds, the first has %d", path, r + 1, n, out->folds);
   out->folds = n;
   for (int32_t i = 0; i < u->n; i++) fold[i] = -1;
   for (int32_t f = 0; f < n; f++) DOR_TRY(take_fold(path, json_array_get(folds, (size_t)f), all, u->n, r, f, fold));
-  for (int32_t i = 0; i < u->n && n > 1; i++) DOR_NEED(fold[i] >= 0, DATA, "%s: repeat %d leaves out row %d of the data", path, r, u->row[i] + 1);
+  for (int32_t i = 0; i < u->n && n > 1; i++) DOR_NEED(fold[i] >= 0, DATA, "%s: repeat %d leaves out row %d of the data", path, r + 1, u->row[i] + 1);
   return DOR_OK;
 }
 
@@ -165,7 +168,7 @@ static dor_status check_whole(dor_arena *a, const char *path, const dor_units *u
   DOR_NEED(seen, NOMEM, "%d groups", most);
   for (int32_t i = 0; i < u->n; i++) {
     int32_t *s = &seen[u->cluster[i]];
-    DOR_NEED(!*s || *s == fold[i] + 2, LEAK, "%s: repeat %d cuts through a person or group (row %d of the data)", path, r, u->row[i] + 1);
+    DOR_NEED(!*s || *s == fold[i] + 2, LEAK, "%s: repeat %d cuts through a person or group (row %d of the data)", path, r + 1, u->row[i] + 1);
     *s = fold[i] + 2;
   }
   return DOR_OK;
@@ -223,7 +226,7 @@ static void add_fold(dor_str *s, const dor_units *u, const bool *lead, const int
   for (int32_t i = 0; i < u->n; i++) {
     if (fold[i] != f || !lead[i]) continue;
     dor_str_add(s, comma);
-    add_text(s, u->id[i]);
+    add_text(s, name_of(u, i));
     comma = ",";
   }
   dor_str_add(s, "]");

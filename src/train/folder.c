@@ -98,14 +98,15 @@ static bool same_leaf(const dor_tree *a, const dor_tree *b)
   return same;
 }
 
-static void list_differences(const char *prefix, const dor_tree *was, const dor_tree *is, dor_str *out, int *n)
+/* Keys of `is` that are other or missing in `was`; only_missing: those that are in both were listed before. */
+static void list_differences(const char *prefix, const dor_tree *was, const dor_tree *is, bool only_missing, dor_str *out, int *n)
 {
   for (const dor_tree *t = is->first; t; t = t->next) {
     char name[256];
     const dor_tree *other = was ? dor_tree_find(was, t->name) : NULL;
     snprintf(name, sizeof name, "%.120s%s%.120s", prefix, *prefix ? "." : "", t->name);
-    if (t->type == DOR_TREE_GROUP) list_differences(name, other, t, out, n);
-    else if (!other || !same_leaf(other, t))
+    if (t->type == DOR_TREE_GROUP) list_differences(name, other, t, only_missing, out, n);
+    else if (!other || (!only_missing && !same_leaf(other, t)))
       if ((*n)++ < SHOWN_KEYS) dor_str_fmt(out, "%s%s", *n > 1 ? ", " : "", name);
   }
 }
@@ -123,8 +124,8 @@ static dor_status name_differences(chooser *c, const char *folder, dor_str *keys
   dor_free(text);
   if (!s) s = dor_tree_parse(&c->arena, "config", c->cfg.s, &is);
   if (s) return s;
-  list_differences("", was, is, keys, &n);
-  list_differences("", is, was, keys, &n);
+  list_differences("", was, is, false, keys, &n);
+  list_differences("", is, was, true, keys, &n);
   if (!n) dor_str_add(keys, "data or code version (inputs.json)");
   return dor_str_status(keys);
 }
@@ -239,9 +240,27 @@ static dor_status choose(chooser *c)
   return s;
 }
 
-static void describe_inputs(chooser *c)
+/* Was arm i's file of folds met in an arm before it? */
+static bool met(const dor_experiment *e, int32_t i)
 {
-  dor_str_fmt(&c->inputs, "{\"schema\": 1,\n \"data_sha256\": \"%s\",\n \"code_version\": %s}\n", c->identity, DOR_NUMERICS);
+  for (int32_t k = 0; k < i; k++)
+    if (!strcmp(e->arm[k].split.file, e->arm[i].split.file)) return true;
+  return false;
+}
+
+/* What a run depends on beside its config: the same name may hold other bytes tomorrow. */
+static dor_status describe_inputs(chooser *c)
+{
+  char hex[DOR_HASH_HEX];
+  dor_str_fmt(&c->inputs, "{\"schema\": 1,\n \"data_sha256\": \"%s\",\n", c->identity);
+  for (int32_t i = 0, n = 0; i < c->e->n_arms; i++) {
+    if (!*c->e->arm[i].split.file || met(c->e, i)) continue;
+    DOR_TRY(dor_hash_file(c->e->arm[i].split.file, hex));
+    if (n++) dor_str_fmt(&c->inputs, " \"splits_%s_sha256\": \"%s\",\n", c->e->arm[i].name, hex);
+    else dor_str_fmt(&c->inputs, " \"splits_sha256\": \"%s\",\n", hex);
+  }
+  dor_str_fmt(&c->inputs, " \"code_version\": %s}\n", DOR_NUMERICS);
+  return DOR_OK;
 }
 
 dor_status dor_folder_open(dor_folder *f, const dor_experiment *e, const dor_run_options *o, const char *identity)
@@ -249,7 +268,7 @@ dor_status dor_folder_open(dor_folder *f, const dor_experiment *e, const dor_run
   *f = (dor_folder){.lock = {-1}};
   chooser c = {.f = f, .e = e, .o = o, .identity = identity};
   dor_status s = dor_experiment_write(e, &c.cfg, &c.json);
-  describe_inputs(&c);
+  if (!s) s = describe_inputs(&c);
   if (!s) s = dor_str_status(&c.cfg);
   if (!s) s = dor_str_status(&c.json);
   if (!s) s = dor_str_status(&c.inputs);

@@ -171,7 +171,7 @@ static dor_status write_flow(const dor_study *s, const char *folder)
 
 const char *dor_record_trial(dor_arena *a, const dor_roster *r, int32_t unit)
 {
-  if (r->clips) return dor_arena_fmt(a, "%d", r->row[unit] + 1);
+  if (r->clips) return r->units.name[unit] + strlen(r->units.id[unit]) + 1; /* INPUT/CLIP */
   return r->target->per == DOR_PER_SUBJECT ? "" : dor_arena_fmt(a, "%d", r->thing[unit] + 1);
 }
 

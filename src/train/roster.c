@@ -149,6 +149,19 @@ dor_status dor_roster_make(dor_arena *a, const dor_dataset *d, const dor_arm *ar
   return recode(a, r);
 }
 
+/* PERSON/INPUT/CLIP: neither a person nor a number alone says which clip, and arms are compared on clips of one name. */
+static dor_status name_clips(dor_arena *a, dor_roster *r)
+{
+  const char **name = dor_arena_alloc(a, ((size_t)r->n + 1) * sizeof *name);
+  for (int32_t i = 0; name && i < r->n; i++) {
+    name[i] = dor_arena_fmt(a, "%s/%s/%d", r->units.id[i], r->arm->input[r->input[i]].name, r->row[i] + 1);
+    if (!name[i]) return out_of_memory(r);
+  }
+  if (!name) return out_of_memory(r);
+  r->units.name = name;
+  return DOR_OK;
+}
+
 dor_status dor_roster_clips(dor_arena *a, dor_roster *r, int32_t n_inputs, const dor_rows *rows)
 {
   int32_t n = 0, k = 0;
@@ -161,10 +174,10 @@ dor_status dor_roster_clips(dor_arena *a, dor_roster *r, int32_t n_inputs, const
       for (int32_t m = rows[i].first[u]; m < rows[i].first[u + 1]; m++) at[k] = u, input[k] = i, row[k] = rows[i].row[m], own[k] = k, k++;
   DOR_TRY(choose(a, r, n, at));
   r->input = input, r->row = row, r->units.cluster = own, r->units.row = own;
-  return DOR_OK;
+  return name_clips(a, r);
 }
 
-dor_status dor_roster_split(dor_arena *a, const dor_experiment *e, dor_roster *r)
+dor_status dor_roster_split(dor_arena *a, dor_roster *r)
 {
   DOR_NEED(r->n > 0, DATA, "target '%s': nobody is left to analyse", r->target->name);
   for (int32_t c = 0; c < r->n_classes; c++) {
@@ -174,7 +187,5 @@ dor_status dor_roster_split(dor_arena *a, const dor_experiment *e, dor_roster *r
   }
   const char *file = r->arm->split.file;
   if (!*file) return dor_split_make(a, &r->arm->split, &r->units, &r->split);
-  char *path = dor_path_join(a, e->folder, file);
-  DOR_NEED(path, NOMEM, "no memory for a path");
-  return dor_split_read(a, path, &r->units, &r->split);
+  return dor_split_read(a, file, &r->units, &r->split);
 }

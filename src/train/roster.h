@@ -14,6 +14,6 @@ DOR_MUST dor_status dor_roster_keep(dor_arena *a, dor_roster *r, const bool *kee
 /* Units become the rows of inputs (split.unit = clip). from [n], rows by input. */
 DOR_MUST dor_status dor_roster_clips(dor_arena *a, dor_roster *r, int32_t n_inputs, const dor_rows *rows);
 /* Folds. errors CONFIG, DATA: a class without anybody */
-DOR_MUST dor_status dor_roster_split(dor_arena *a, const dor_experiment *e, dor_roster *r);
+DOR_MUST dor_status dor_roster_split(dor_arena *a, dor_roster *r);
 
 #endif

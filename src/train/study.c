@@ -56,12 +56,14 @@ typedef struct matcher {
   const dor_source *s;
   bool by_trial; /* rows must be of the unit's trial or image, not only of its subject */
   int32_t own;   /* clips: the input that this source is, as the roster counts inputs */
+  bool pooled;   /* inputs share a net: a clip of one has no rows of the others */
 } matcher;
 
 static bool belongs(const matcher *m, int32_t unit, int32_t row)
 {
   const dor_roster *r = m->r;
   if (r->input && r->input[unit] == m->own) return row == r->row[unit];
+  if (r->input && m->pooled) return false;
   return !m->by_trial || m->s->trial[row] == r->thing[unit];
 }
 
@@ -100,10 +102,12 @@ static dor_status find_rows(dor_arena *a, const matcher *m, int32_t n_subjects, 
   return DOR_OK;
 }
 
-static dor_status rows_of(builder *b, const dor_roster *r, const dor_input *in, int32_t own, const dor_source *s, dor_rows *out)
+static dor_status rows_of(builder *b, const dor_roster *r, const dor_arm *arm, int32_t own, const dor_source *s, dor_rows *out)
 {
   dor_per per = r->target->per;
-  matcher m = {r, s, (per == DOR_PER_TRIAL && of_trials(in)) || (per == DOR_PER_IMAGE && of_images(in)), own};
+  const dor_input *in = &arm->input[own];
+  matcher m = {r, s, (per == DOR_PER_TRIAL && of_trials(in)) || (per == DOR_PER_IMAGE && of_images(in)), own,
+               arm->fusion == DOR_FUSION_NONE && arm->n_inputs > 1};
   return find_rows(b->a, &m, b->s->data->n_subjects, out);
 }
 
@@ -115,7 +119,7 @@ static dor_status add_input(builder *b, const dor_roster *r, dor_branch *br, con
   DOR_NEED(k < DOR_MAX_SLOTS, CONFIG, "arm '%s' uses more than %d inputs", arm->name, DOR_MAX_SLOTS);
   br->input[k] = &arm->input[own];
   DOR_TRY(source_of(b, br->input[k], &br->source[k]));
-  DOR_TRY(rows_of(b, r, br->input[k], own, br->source[k], &br->rows[k]));
+  DOR_TRY(rows_of(b, r, arm, own, br->source[k], &br->rows[k]));
   br->n_inputs++;
   return DOR_OK;
 }
@@ -295,7 +299,7 @@ static dor_status make_rosters(builder *b, int32_t *roster_of)
   for (int32_t k = 0; k < s->n_rosters; k++) {
     DOR_TRY(leave_out(b, &s->roster[k], roster_of));
     DOR_TRY(to_clips(b, &s->roster[k], roster_of));
-    DOR_TRY(dor_roster_split(b->a, s->experiment, &s->roster[k]));
+    DOR_TRY(dor_roster_split(b->a, &s->roster[k]));
   }
   return DOR_OK;
 }

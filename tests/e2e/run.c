@@ -314,6 +314,61 @@ TEST(run_schemes_of_splits)
   }
 }
 
+static const char three_folds[] = "scheme = \"kfold\"; folds = 3; seed = 5";
+
+TEST(run_takes_folds_from_a_file_beside_the_config)
+{
+  (void)state;
+  const char *folder = test_folder("run_file");
+  dor_run_options o = default_options(folder);
+  dor_run_result first, second;
+  char path[1200], folds[4096];
+  make_data(folder, easy);
+  OK(run_text(folder, plain_config, &o, &first));
+  size_t n = (size_t)snprintf(folds, sizeof folds, "%s", text_of(first.folder, "splits.json"));
+  snprintf(path, sizeof path, "%s/mine.json", folder);
+  OK(dor_io_write(path, folds, n));
+  OK(run_text(folder, with(three_folds, "file = \"mine.json\""), &o, &second));
+  CHECK(!strcmp(text_of(second.folder, "splits.json"), folds), "other folds than the file's");
+  CHECK(strstr(text_of(second.folder, "inputs.json"), "splits_sha256"), "inputs.json: %s", text_of(second.folder, "inputs.json"));
+  folds[n - 1] = ' '; /* the last line's end: the same folds in other bytes */
+  OK(dor_io_write(path, folds, n));
+  OK(run_text(folder, with(three_folds, "file = \"mine.json\""), &o, &first));
+  CHECK(strcmp(first.folder, second.folder), "a changed splits.json was taken for the old one");
+}
+
+TEST(run_by_clips_cuts_people_and_says_so)
+{
+  (void)state;
+  const char *folder = test_folder("run_clips");
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  made m = easy;
+  m.two_rows = true;
+  make_data(folder, m);
+  OK(run_text(folder, with(three_folds, "scheme = \"kfold\"; folds = 3; unit = \"clip\""), &o, &r));
+  CHECK(strstr(text_of(r.folder, "splits.json"), "\"s000/x/1\""), "splits.json names no clip: %.200s", text_of(r.folder, "splits.json"));
+  CHECK(strstr(text_of(r.folder, "run.json"), "LEAKS"), "run.json bears no stamp");
+  CHECK(strstr(text_of(r.folder, "leakage.json"), "waived"), "leakage.json: %s", text_of(r.folder, "leakage.json"));
+  CHECK(strstr(text_of(r.folder, "predictions.csv"), "\ns000,x/1,"), "predictions.csv: %.200s", text_of(r.folder, "predictions.csv"));
+}
+
+TEST(run_by_clips_of_two_pooled_inputs)
+{
+  (void)state;
+  const char *folder = test_folder("run_clips_pooled");
+  dor_run_options o = default_options(folder);
+  dor_run_result r;
+  OK(run_text(folder,
+              "experiment = \"clips\"; data = \"synth:subjects=10,size=16,frames=4\"; target = { column = \"pattern\"; positive = \"EP\"; };"
+              "split = { folds = 2; unit = \"clip\"; }; nets = { cnn = { kind = \"silhouette_cnn\"; channels = [2]; }; }; train = { epochs = 1; };"
+              "inputs = { f = { from = \"silhouettes\"; movement = \"forward\"; net = \"cnn\"; }; b = { from = \"silhouettes\"; movement = \"backward\"; net = \"cnn\"; }; };"
+              "arms = { both = { use = [\"f\", \"b\"]; }; };", &o, &r));
+  CHECK(strstr(text_of(r.folder, "predictions.csv"), "\nS001,f/1,") && strstr(text_of(r.folder, "predictions.csv"), "\nS001,b/"), "predictions.csv: %.200s",
+        text_of(r.folder, "predictions.csv"));
+  CHECK(!*text_of(r.folder, "clips.csv"), "a clip is scored by more than its own row");
+}
+
 TEST(run_three_classes_and_against)
 {
   (void)state;

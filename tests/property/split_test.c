@@ -32,7 +32,7 @@ static void make(cohort *c, uint64_t seed, int32_t n, int32_t classes, int32_t m
     snprintf(c->text[i], sizeof c->text[i], spelling, (i * 7919) % 1000);
     c->id[i] = c->text[i];
   }
-  c->u = (dor_units){n, classes, c->cluster, c->label, c->site, c->id, c->row, NULL};
+  c->u = (dor_units){n, classes, c->cluster, c->label, c->site, c->id, c->row, NULL, NULL};
 }
 
 static dor_split_cfg config(int scheme)
@@ -230,8 +230,8 @@ TEST(split_file_is_checked)
   cohort c;
   make(&c, 9, 3, 2, 1, "p%d"); /* p0 p919 p838 */
   file_refused(&c.u, "{\"schema\":1,\"repeats\":[{\"folds\":[[\"p0\"],[\"p919\"]]}]}", DOR_E_DATA, "leaves out row 3");
-  file_refused(&c.u, "{\"schema\":1,\"repeats\":[{\"folds\":[[\"p0\",\"p919\"],[\"p919\",\"p838\"]]}]}", DOR_E_DATA, "fold 1: entry 1 stands twice");
-  file_refused(&c.u, "{\"schema\":1,\"repeats\":[{\"folds\":[[\"p0\",\"who\"],[\"p919\",\"p838\"]]}]}", DOR_E_DATA, "fold 0: entry 2 is nobody");
+  file_refused(&c.u, "{\"schema\":1,\"repeats\":[{\"folds\":[[\"p0\",\"p919\"],[\"p919\",\"p838\"]]}]}", DOR_E_DATA, "fold 2: entry 1 stands twice");
+  file_refused(&c.u, "{\"schema\":1,\"repeats\":[{\"folds\":[[\"p0\",\"who\"],[\"p919\",\"p838\"]]}]}", DOR_E_DATA, "fold 1: entry 2 is nobody");
   file_refused(&c.u, "{\"schema\":2,\"repeats\":[]}", DOR_E_DATA, "schema");
   file_refused(&c.u, "{\"schema\":1,\"repeats\":[]}", DOR_E_DATA, "0 repeats");
   file_refused(&c.u, "{\"schema\":1,\n\"repeats\":[", DOR_E_DATA, "splits.json:2");
