@@ -12,7 +12,7 @@
 #include "base/intern.h"
 
 typedef struct columns {
-  int32_t subject, trial, site, group, fold, repeat, seed, arm, truth, decided, probability, n_clips, threshold; /* -1: none */
+  int32_t subject, trial, site, group, fold, repeat, seed, arm, truth, decided, probability, n_clips, threshold, stamp; /* -1: none */
   int32_t *p; /* [n_classes] */
 } columns;
 
@@ -63,7 +63,8 @@ static dor_status find_columns(reader *r)
   DOR_TRY(find(r, "arm", NULL, false, &c->arm));
   DOR_TRY(find(r, "probability", NULL, false, &c->probability));
   DOR_TRY(find(r, "n_clips", NULL, false, &c->n_clips));
-  return find(r, "threshold", NULL, false, &c->threshold);
+  DOR_TRY(find(r, "threshold", NULL, false, &c->threshold));
+  return find(r, "stamp", NULL, false, &c->stamp);
 }
 
 /* One p_ column per class: the classes are their names. */
@@ -281,6 +282,19 @@ static dor_status join_units(reader *r, dor_predictions *out)
   return DOR_OK;
 }
 
+/* What any row says: a mixture is as bad as its worst part. */
+static const char *stamp_of(const reader *r)
+{
+  static const char *const word[] = {"SYNTHETIC", "LEAKS", "QUICK"};
+  const char *all = "";
+  for (int w = 0; w < 3; w++) {
+    bool said = false;
+    for (int32_t i = 0; i < r->n && !said; i++) said = strstr(text(r, i, r->c.stamp), word[w]);
+    if (said && all) all = dor_arena_fmt(r->a, "%s%s%s", all, *all ? " " : "", word[w]);
+  }
+  return all;
+}
+
 static void hand_over(const reader *r, dor_predictions *out)
 {
   out->n = r->n, out->n_classes = r->n_classes, out->n_arms = r->arms.n;
@@ -309,5 +323,7 @@ dor_status dor_predictions_read(dor_arena *a, const char *path, const dor_predic
   *out = (dor_predictions){0};
   DOR_TRY(join_units(&r, out));
   hand_over(&r, out);
+  out->stamp = stamp_of(&r);
+  DOR_NEED(out->stamp, NOMEM, "%s: %d rows", path, r.n);
   return DOR_OK;
 }

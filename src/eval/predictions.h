@@ -3,10 +3,11 @@
  * predictions.csv: the primary output of a run. Out-of-fold only, one row per
  * subject (or trial), arm, seed and repeat; class names, not numbers.
  *
- *   subject_id,trial,site,fold,repeat,seed,arm,y_true,y_pred,p_<class>...,n_clips,threshold[,group]
+ *   subject_id,trial,site,fold,repeat,seed,arm,y_true,y_pred,p_<class>...,n_clips,threshold[,group][,stamp]
  *
  * Of two classes the second p_ column is the positive one. `group` (near-duplicates,
- * families: what intervals resample in place of the subject) stands only where a row has one. */
+ * families: what intervals resample in place of the subject) stands only where a row has one,
+ * `stamp` (SYNTHETIC LEAKS QUICK, or some of them) only where the run bears one: whoever passes the file on passes it on. */
 #ifndef DOR_EVAL_PREDICTIONS_H
 #define DOR_EVAL_PREDICTIONS_H
 
@@ -26,6 +27,7 @@ typedef struct dor_predictions {
   const double *p;                  /* [n, n_classes] */
   const double *value, *predicted;  /* [n] when n_classes is 0 */
   const double *threshold;          /* [n] on p[1]; NaN where none (several classes); write: NULL: .5 */
+  const char *stamp;                /* of all rows, words with a space between; read: what any row says; NULL or "": none */
   /* made by read, ignored by write: */
   int32_t n_units, n_clusters;
   const int32_t *unit;              /* [n] subject and trial, numbered by first appearance */
@@ -35,7 +37,7 @@ typedef struct dor_predictions {
 DOR_MUST dor_status dor_predictions_write(const dor_predictions *t, const char *path);
 
 /* Foreign files too: `subject_id|subject`, `y_true|label`, `p_CLASS` or `probability` with `positive`, `fold`, `arm`, `seed`, `trial`,
- * `group`, `threshold`; other names by rename = {"label=COL", ...}. Classes stand in the order `order` (NULL: of the p_ columns); of two the
+ * `group`, `threshold`, `stamp`; other names by rename = {"label=COL", ...}. Classes stand in the order `order` (NULL: of the p_ columns); of two the
  * positive is put second. Without a trial column a subject's later rows become its trials 2, 3, ...
  * errors DATA file:line: column (unknown class, p outside [0,1] or not summing to 1, y_pred that p and threshold contradict, a row twice,
  * two truths for one unit) */

@@ -24,6 +24,8 @@ static bool any(const dor_predictions *t, const char *const *text)
   return false;
 }
 
+static bool stamped(const dor_predictions *t) { return t->stamp && *t->stamp; }
+
 static void header(const dor_predictions *t, bool grouped, dor_str *s)
 {
   dor_str_add(s, "subject_id,trial,site,fold,repeat,seed,arm,y_true,y_pred,");
@@ -35,7 +37,7 @@ static void header(const dor_predictions *t, bool grouped, dor_str *s)
   }
   s->failed |= column.failed;
   dor_str_release(&column);
-  dor_str_add(s, grouped ? "n_clips,threshold,group\n" : "n_clips,threshold\n");
+  dor_str_fmt(s, "n_clips,threshold%s%s\n", grouped ? ",group" : "", stamped(t) ? ",stamp" : "");
 }
 
 static void outcome(const dor_predictions *t, int32_t i, double threshold, dor_str *s)
@@ -63,8 +65,9 @@ static void row(const dor_predictions *t, int32_t i, bool grouped, dor_str *s)
   dor_csv_put(s, t->arm_name[t->arm[i]], false);
   outcome(t, i, threshold, s);
   dor_csv_put_int(s, t->n_clips ? t->n_clips[i] : 1, false);
-  dor_csv_put_real(s, threshold, !grouped);
-  if (grouped) dor_csv_put(s, t->group[i], true);
+  dor_csv_put_real(s, threshold, !grouped && !stamped(t));
+  if (grouped) dor_csv_put(s, t->group[i], !stamped(t));
+  if (stamped(t)) dor_csv_put(s, t->stamp, true);
 }
 
 dor_status dor_predictions_write(const dor_predictions *t, const char *path)

@@ -60,15 +60,20 @@ static int32_t count(const int32_t *v, int32_t n)
   return different;
 }
 
+/* Of the arm that has most: a baseline that knows no seed has one. */
 static int32_t count_seeds(const dor_predictions *p)
 {
-  int32_t n = 0;
-  for (int32_t i = 0; i < p->n; i++) {
-    bool seen = false;
-    for (int32_t j = 0; !seen && j < i; j++) seen = p->seed[j] == p->seed[i];
-    n += !seen;
+  int32_t most = 0;
+  for (int32_t arm = 0; arm < p->n_arms; arm++) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < p->n; i++) {
+      bool seen = p->arm[i] != arm;
+      for (int32_t j = 0; !seen && j < i; j++) seen = p->arm[j] == arm && p->seed[j] == p->seed[i];
+      n += !seen;
+    }
+    most = n > most ? n : most;
   }
-  return n;
+  return most;
 }
 
 const char *dor_threshold_text(dor_arena *a, double threshold)
@@ -98,6 +103,7 @@ static dor_status foreign(dor_arena *a, const char *csv, const dor_predictions *
                          .scheme = folds > 1 ? dor_arena_fmt(a, "%d folds, as the file says", folds) : "", .threshold = threshold_text(a, p), .pool = "",
                          .per = p->n_units > p->n_clusters ? "row" : "subject", .n_seeds = count_seeds(p), .repeats = count(p->repeat, p->n),
                          .metric = "accuracy", .common = true, .n_arms = p->n_arms, .arm = arm,
+                         .synthetic = strstr(p->stamp, "SYNTHETIC"), .leaks = strstr(p->stamp, "LEAKS"), .quick = strstr(p->stamp, "QUICK"),
                          .people = p->n_clusters, .leakage = "", .level = 0.95, .replicates = 2000};
   DOR_NEED(m->scheme && m->threshold, NOMEM, "%s", csv);
   return dor_result_code(a, csv, "", &m->result);

@@ -26,6 +26,7 @@ typedef struct table { /* predictions while they grow; `t` points at the arrays 
   int64_t *seed;
   double *p, *value, *predicted, *threshold;
   dor_str clips;
+  char stamps[DOR_STAMPS];
 } table;
 
 /* ---- room ---- */
@@ -169,7 +170,9 @@ static dor_status add_clips(table *g, const dor_cell *c, const char *folder)
   char *head = dor_arena_fmt(&g->arena, "%s,%lld,%d,%d,", g->s->arm[c->arm].arm->name, (long long)c->seed, c->repeat + 1, c->fold + 1);
   for (char *line = text, *end; head && (end = strchr(line, '\n')); line = end + 1) {
     dor_str_add(&g->clips, head);
-    dor_str_bytes(&g->clips, line, (size_t)(end - line) + 1);
+    dor_str_bytes(&g->clips, line, (size_t)(end - line));
+    if (*g->stamps) dor_str_fmt(&g->clips, ",%s", g->stamps);
+    dor_str_add(&g->clips, "\n");
   }
   dor_free(text);
   return head ? dor_str_status(&g->clips) : DOR_FAIL(NOMEM, "no memory for clips.csv");
@@ -180,7 +183,7 @@ static dor_status write_clips(table *g, const dor_cell *cells, int32_t n, const 
   const dor_roster *r = &g->s->roster[0];
   dor_str_add(&g->clips, "arm,seed,repeat,fold,subject_id,input,clip");
   for (int32_t c = 0; c < r->n_classes; c++) dor_str_fmt(&g->clips, ",p_%s", r->class_name[c]);
-  dor_str_add(&g->clips, r->n_classes ? "\n" : ",y_pred\n");
+  dor_str_fmt(&g->clips, "%s%s\n", r->n_classes ? "" : ",y_pred", *g->stamps ? ",stamp" : "");
   size_t head = g->clips.n;
   for (int32_t i = 0; i < n; i++) DOR_TRY(add_clips(g, &cells[i], folder));
   return g->clips.n > head ? dor_folder_put(folder, "clips.csv", &g->clips) : DOR_OK;
@@ -257,6 +260,7 @@ static dor_status gather(table *g, const dor_cell *cells, int32_t n, const char 
   DOR_TRY(make_room(g));
   DOR_TRY(name_arms(g));
   DOR_TRY(add_all(g, cells, n, folder));
+  g->t.stamp = dor_record_stamps(g->s, g->stamps);
   DOR_TRY(dor_predictions_write(&g->t, path));
   DOR_TRY(write_clips(g, cells, n, folder));
   return write_cost(g, cells, n, folder);

@@ -73,13 +73,26 @@ static json_t *classes_json(const dor_roster *r)
   return classes;
 }
 
+static bool by_clips(const dor_study *s)
+{
+  bool clips = false;
+  for (int32_t k = 0; k < s->n_rosters; k++) clips = clips || s->roster[k].clips;
+  return clips;
+}
+
+const char *dor_record_stamps(const dor_study *s, char out[DOR_STAMPS])
+{
+  snprintf(out, DOR_STAMPS, "%s%s%s", s->data->synthetic ? "SYNTHETIC " : "", by_clips(s) ? "LEAKS " : "", s->experiment->top.quick ? "QUICK " : "");
+  size_t n = strlen(out);
+  if (n) out[n - 1] = 0;
+  return out;
+}
+
 static json_t *stamps_json(const dor_study *s)
 {
   json_t *stamps = json_array();
-  bool clips = false;
-  for (int32_t k = 0; k < s->n_rosters; k++) clips = clips || s->roster[k].clips;
   if (s->data->synthetic) json_array_append_new(stamps, json_string("SYNTHETIC"));
-  if (clips) json_array_append_new(stamps, json_string("LEAKS"));
+  if (by_clips(s)) json_array_append_new(stamps, json_string("LEAKS"));
   if (s->experiment->top.quick) json_array_append_new(stamps, json_string("QUICK"));
   return stamps;
 }
@@ -191,12 +204,13 @@ static void put_target(dor_str *s, const dor_target *t, int32_t i, bool last)
 static dor_status write_subjects(const dor_study *s, const char *folder)
 {
   const dor_dataset *d = s->data;
+  char stamps[DOR_STAMPS];
   dor_arena a = {0};
   dor_str t = {0};
   dor_str_add(&t, "subject_id,site,sex,age,group");
   for (int32_t k = 0; k < d->n_targets; k++)
     if (d->target[k].per == DOR_PER_SUBJECT) dor_str_add(&t, ","), dor_csv_put(&t, d->target[k].name, true), t.n--;
-  dor_str_add(&t, "\n");
+  dor_str_add(&t, *dor_record_stamps(s, stamps) ? ",stamp\n" : "\n");
   for (int32_t i = 0; i < d->n_subjects; i++) {
     const char *group = dor_record_group(&a, d, i);
     dor_csv_put(&t, d->id[i], false);
@@ -206,6 +220,7 @@ static dor_status write_subjects(const dor_study *s, const char *folder)
     dor_csv_put(&t, group ? group : "", true);
     for (int32_t k = 0; k < d->n_targets && !t.failed; k++)
       if (d->target[k].per == DOR_PER_SUBJECT) t.s[t.n - 1] = ',', put_target(&t, &d->target[k], i, true);
+    if (*stamps && !t.failed) t.s[t.n - 1] = ',', dor_csv_put(&t, stamps, true);
   }
   dor_status status = dor_folder_put(folder, "subjects.csv", &t);
   dor_str_release(&t);

@@ -16,6 +16,9 @@ DOR_MUST dor_status dor_record_private(const dor_experiment *e, const dor_run_op
 
 /* The trial column of predictions.csv: "" where units are people, else the number of the trial, image or clip. */
 const char *dor_record_trial(dor_arena *a, const dor_roster *r, int32_t unit);
+/* "SYNTHETIC LEAKS QUICK" or what of it applies to some arm; "" */
+enum { DOR_STAMPS = 32 };
+const char *dor_record_stamps(const dor_study *s, char out[DOR_STAMPS]);
 const char *dor_record_group(dor_arena *a, const dor_dataset *d, int32_t subject);
 
 #endif

@@ -366,6 +366,8 @@ TEST(run_by_clips_of_two_pooled_inputs)
               "arms = { both = { use = [\"f\", \"b\"]; }; };", &o, &r));
   CHECK(strstr(text_of(r.folder, "predictions.csv"), "\nS001,f/1,") && strstr(text_of(r.folder, "predictions.csv"), "\nS001,b/"), "predictions.csv: %.200s",
         text_of(r.folder, "predictions.csv"));
+  static const char *const stamped[] = {"predictions.csv", "subjects.csv", "run.json"};
+  for (int i = 0; i < 3; i++) CHECK(strstr(text_of(r.folder, stamped[i]), "SYNTHETIC") && strstr(text_of(r.folder, stamped[i]), "LEAKS"), "%s", stamped[i]);
   CHECK(!*text_of(r.folder, "clips.csv"), "a clip is scored by more than its own row");
 }
 

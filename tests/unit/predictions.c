@@ -27,7 +27,7 @@ TEST(predictions_round_trip)
   const int64_t seed[] = {1, 1, 1, 1};
   const double p[] = {.1, .9, 1.0 / 3, 2.0 / 3, .6, .4, .5, .5};
   dor_predictions t = {.n = 4, .n_classes = 2, .n_arms = 2, .class_name = classes, .arm_name = arms, .subject = subject, .group = group,
-                       .arm = arm, .fold = fold, .repeat = repeat, .truth = label, .seed = seed, .p = p}, back;
+                       .arm = arm, .fold = fold, .repeat = repeat, .truth = label, .seed = seed, .p = p, .stamp = "SYNTHETIC QUICK"}, back;
   char path[600];
   snprintf(path, sizeof path, "%s/predictions.csv", test_folder("predictions"));
   OK(dor_predictions_write(&t, path));
@@ -35,6 +35,7 @@ TEST(predictions_round_trip)
   CHECK(back.n == 4 && back.n_arms == 2 && back.n_units == 2 && back.n_clusters == 2, "%d rows, %d arms, %d units", back.n, back.n_arms, back.n_units);
   CHECK(!strcmp(back.class_name[1], "EP, late") && !strcmp(back.subject[1], "s1") && !strcmp(back.group[1], "g"), "names");
   CHECK(!memcmp(back.p, p, sizeof p) && !memcmp(back.truth, label, sizeof label) && back.threshold[3] == 0.5, "numbers come back bit for bit");
+  CHECK(!strcmp(back.stamp, "SYNTHETIC QUICK"), "stamped '%s'", back.stamp);
   dor_arena_release(&a);
 }
 
@@ -70,6 +71,9 @@ TEST(predictions_foreign)
   CHECK(t.truth[0] == 1 && t.p[0] == .1 && t.p[2] == .2, "the order asked for");
   OK(read_text(&a, "subject_id,y_true,y_pred\nx,3.5,4\n", NULL, &t));
   CHECK(t.n_classes == 0 && t.value[0] == 3.5 && t.predicted[0] == 4, "values");
+  CHECK(!*t.stamp, "stamped '%s'", t.stamp);
+  OK(read_text(&a, "subject_id,y_true,y_pred,stamp\nx,3.5,4,QUICK\ny,3,4,SYNTHETIC LEAKS\n", NULL, &t));
+  CHECK(!strcmp(t.stamp, "SYNTHETIC LEAKS QUICK"), "of a mixture: '%s'", t.stamp);
   dor_arena_release(&a);
 }
 
