@@ -4,8 +4,10 @@
  * and code: no clock, no host, no path. */
 #include "train/record.h"
 
+#include <hdf5.h>
 #include <jansson.h>
 #include <math.h>
+#include <oneapi/dnnl/dnnl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +106,17 @@ static json_t *seeds_json(const dor_study *s)
   return seeds;
 }
 
+/* Those that could move a figure or a byte. */
+static json_t *libraries_json(void)
+{
+  char onednn[32], hdf5[48] = "";
+  unsigned major, minor, patch;
+  const dnnl_version_t *d = dnnl_version();
+  snprintf(onednn, sizeof onednn, "%d.%d.%d", d->major, d->minor, d->patch);
+  if (H5get_libversion(&major, &minor, &patch) >= 0) snprintf(hdf5, sizeof hdf5, "%u.%u.%u", major, minor, patch);
+  return json_pack("{s:s, s:s, s:s}", "onednn", onednn, "hdf5", hdf5, "jansson", JANSSON_VERSION);
+}
+
 static json_t *run_json(const dor_study *s)
 {
   static const char *const isa[] = {"plain", "avx2", "avx512"};
@@ -113,6 +126,7 @@ static json_t *run_json(const dor_study *s)
   if (!root) return NULL;
   json_object_set_new(root, "cpu_class", json_string(isa[dor_backend_cpu.isa()]));
   json_object_set_new(root, "threads_per_program", json_integer(s->experiment->cpu.threads));
+  json_object_set_new(root, "libraries", libraries_json());
   json_object_set_new(root, "synthetic", json_boolean(s->data->synthetic));
   json_object_set_new(root, "stamps", stamps_json(s));
   json_object_set_new(root, "per", json_string(dor_study_unit_word(r)));

@@ -38,6 +38,7 @@ TEST(run_learns_what_is_there)
   CHECK(majority > .55 && majority < .65, "majority %g", majority);
   CHECK(strstr(text_of(r.folder, "flow.csv"), "excluded,no label,,,F,1"), "flow.csv: %s", text_of(r.folder, "flow.csv"));
   CHECK(strstr(text_of(r.folder, "run.json"), "\"classes\": [\n  \"A\",\n  \"B\"\n ]"), "run.json: %s", text_of(r.folder, "run.json"));
+  CHECK(strstr(text_of(r.folder, "run.json"), "\"onednn\": \""), "run.json names no libraries");
   CHECK(strstr(text_of(r.folder, "cells/net/seed_1/fold_2/train.csv"), "epoch,step,loss,lr,val,branch\n1,3,"), "train.csv: %.99s",
         text_of(r.folder, "cells/net/seed_1/fold_2/train.csv"));
   CHECK(!*text_of(r.folder, "cells/net/seed_1/fold_2/resume.ckpt"), "resume.ckpt is left");
