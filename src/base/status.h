@@ -16,7 +16,7 @@
   X(ARG, 1, "invalid argument")                         \
   X(SHAPE, 1, "shapes do not agree")                    \
   X(RANGE, 1, "value out of range")                     \
-  X(NOTFOUND, 1, "no such name")                        \
+  X(NOTFOUND, 2, "no such name")                        \
   X(UNSUPPORTED, 1, "not supported here")               \
   X(USAGE, 2, "usage")                                  \
   X(CONFIG, 2, "configuration")                         \

@@ -49,6 +49,7 @@ void dor_usage(dor_str *out); /* what `dorsum help` prints */
 
 void dor_out(const char *fmt, ...) DOR_PRINTF(1, 2);                    /* data: stdout */
 void dor_out_str(dor_str *s);                                          /* and releases it */
+void dor_out_screen(const char *folder, dor_str *screen);              /* a run's first screen, with its name and path; likewise */
 void dor_say(const dor_cli *c, const char *fmt, ...) DOR_PRINTF(2, 3);  /* messages: stderr, not with --quiet */
 bool dor_colour(int fd);                                               /* a terminal, and NO_COLOR is not set */
 

@@ -58,7 +58,12 @@ static void config(const dor_cli *c, dor_str *out)
   heading(c, "nets.NAME", "networks: kind, and the keys of that kind (dorsum help models)", out);
   heading(c, "arms.NAME", "one row of the table: title, use, fusion, net, skip = true; and any of target, split, train, score, augment, inputs, nets", out);
   keys(c, "synth", "dorsum synth key=value, and data = \"synth:key=value,...\"", dor_synth_keys, out);
-  keys(c, "import", "dorsum import FORMAT SRC key=value", dor_import_keys, out);
+  keys(c, "import", "dorsum import silhouettes|images|idx SRC key=value", dor_import_keys, out);
+  keys(c, "import csv: top level", "the config that dorsum import csv reads; paths are relative to it", dor_csv_top_keys, out);
+  keys(c, "import csv: people", "people = { ... }", dor_csv_people_keys, out);
+  keys(c, "import csv: labels", "labels = { ...; targets = ( { ... }, ... ); }", dor_csv_labels_keys, out);
+  keys(c, "import csv: labels.targets", "what is told apart, one for each column", dor_csv_target_keys, out);
+  keys(c, "import csv: proms, features", "proms = { ... } and features = { ... }", dor_csv_columns_keys, out);
 }
 
 static void exit_codes(const dor_cli *c, dor_str *out)

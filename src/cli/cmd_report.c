@@ -15,11 +15,14 @@ static bool is_csv(const char *path)
   return n > 4 && !strcmp(path + n - 4, ".csv");
 }
 
-static dor_status of_run(const dor_cli *c, const char *folder)
+static dor_status of_run(dor_cli *c, const char *folder)
 {
   dor_str screen = {0};
+  const char *predictions = dor_path_join(&c->arena, folder, "predictions.csv");
+  DOR_NEED(predictions, NOMEM, "out of memory");
+  DOR_NEED(dor_io_exists(predictions), USAGE, "%s: no predictions.csv: this is no run, or not all of its cells are done (dorsum run goes on with them)", folder);
   dor_status s = dor_report_run(folder, &screen);
-  dor_out_str(&screen);
+  dor_out_screen(folder, &screen);
   DOR_TRY(s);
   dor_say(c, "wrote %s/report.html, tables/, plots/", folder);
   dor_say(c, "next: dorsum verify %s", folder);

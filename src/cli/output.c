@@ -97,6 +97,27 @@ void dor_out_str(dor_str *s)
   dor_str_release(s);
 }
 
+/* ", run NAME" takes the place of as many spaces after the title, where there are enough. */
+static void put_title(const char *name, const char *screen)
+{
+  const char *gap = strstr(screen, "  "), *end = strchr(screen, '\n');
+  int title = gap && end && gap < end ? (int)(gap - screen) : 0, more = (int)strlen(name) + 6;
+  int room = title ? (int)strspn(gap, " ") : 0;
+  if (room >= more + 2) dor_out("%.*s, run %s%.*s", title, screen, name, room - more, gap), screen += title + room;
+  dor_out("%s", screen);
+}
+
+void dor_out_screen(const char *folder, dor_str *screen)
+{
+  const char *slash = strrchr(folder, '/');
+  char shown[4200];
+  if (screen->s && screen->n) {
+    put_title(slash && slash[1] ? slash + 1 : folder, screen->s);
+    dor_out("Check: dorsum verify %s\n", dor_printable(folder, shown, sizeof shown));
+  }
+  dor_str_release(screen);
+}
+
 void dor_say(const dor_cli *c, const char *fmt, ...)
 {
   char line[2048];

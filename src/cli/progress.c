@@ -64,7 +64,7 @@ static dor_status report(const dor_cli *c, const dor_run_result *r)
 {
   dor_str screen = {0};
   dor_status s = dor_report_run(r->folder, &screen);
-  if (!s && !c->json) dor_out_str(&screen);
+  if (!s && !c->json) dor_out_screen(r->folder, &screen);
   else dor_str_release(&screen);
   return s;
 }

@@ -16,6 +16,8 @@ typedef struct dor_import_cfg {
 #include "base/keys_end.h"
 } dor_import_cfg;
 extern const dor_key dor_import_keys[];
+/* The config of import csv: its top level, people, labels, one of labels.targets, proms and features. */
+extern const dor_key dor_csv_top_keys[], dor_csv_people_keys[], dor_csv_labels_keys[], dor_csv_target_keys[], dor_csv_columns_keys[];
 
 /* Fills `d` (zeroed before, released by the caller also after a failure). Sets *named when its ids name people; then they become pseudonyms. */
 typedef dor_status dor_import_fn(dor_dataset *d, const char *src, const dor_import_cfg *c, bool *named);

@@ -40,31 +40,31 @@ typedef struct import_columns {
 #include "base/keys_end.h"
 } import_columns;
 
-static const dor_key top_keys[] = {
+const dor_key dor_csv_top_keys[] = {
 #define KEYS_OF import_csv
 #include "base/keys_rows.h"
 #include "data/import_csv.def"
 #include "base/keys_end.h"
   {0}};
-static const dor_key people_keys[] = {
+const dor_key dor_csv_people_keys[] = {
 #define KEYS_OF import_people
 #include "base/keys_rows.h"
 #include "data/import_people.def"
 #include "base/keys_end.h"
   {0}};
-static const dor_key labels_keys[] = {
+const dor_key dor_csv_labels_keys[] = {
 #define KEYS_OF import_labels
 #include "base/keys_rows.h"
 #include "data/import_labels.def"
 #include "base/keys_end.h"
   {0}};
-static const dor_key target_keys[] = {
+const dor_key dor_csv_target_keys[] = {
 #define KEYS_OF import_target
 #include "base/keys_rows.h"
 #include "data/import_target.def"
 #include "base/keys_end.h"
   {0}};
-static const dor_key columns_keys[] = {
+const dor_key dor_csv_columns_keys[] = {
 #define KEYS_OF import_columns
 #include "base/keys_rows.h"
 #include "data/import_columns.def"
@@ -124,12 +124,12 @@ static dor_status load_config(cohort *c, const dor_tree *root)
 {
   static const char *const skip_targets[] = {"targets", NULL};
   DOR_TRY(refuse_later(root, ""));
-  DOR_TRY(dor_schema_defaults(top_keys, &c->top, &c->d->arena));
-  DOR_TRY(dor_schema_load(top_keys, &c->top, root, groups, &c->d->arena));
-  DOR_TRY(load_group(c, root, PEOPLE, people_keys, &c->people, NULL));
-  DOR_TRY(load_group(c, root, LABELS, labels_keys, &c->labels, skip_targets));
-  DOR_TRY(load_group(c, root, PROMS, columns_keys, &c->proms, NULL));
-  return load_group(c, root, FEATURES, columns_keys, &c->features, NULL);
+  DOR_TRY(dor_schema_defaults(dor_csv_top_keys, &c->top, &c->d->arena));
+  DOR_TRY(dor_schema_load(dor_csv_top_keys, &c->top, root, groups, &c->d->arena));
+  DOR_TRY(load_group(c, root, PEOPLE, dor_csv_people_keys, &c->people, NULL));
+  DOR_TRY(load_group(c, root, LABELS, dor_csv_labels_keys, &c->labels, skip_targets));
+  DOR_TRY(load_group(c, root, PROMS, dor_csv_columns_keys, &c->proms, NULL));
+  return load_group(c, root, FEATURES, dor_csv_columns_keys, &c->features, NULL);
 }
 
 /* ---- tables and subjects ---- */
@@ -328,8 +328,8 @@ static dor_status take_target(cohort *c, const dor_tree *m, dor_target *out)
   char where[256];
   DOR_NEED(m->type == DOR_TREE_GROUP, CONFIG, "%s: a target is a group { name; classes; }", dor_tree_where(m, where));
   DOR_TRY(refuse_later(m, "labels.targets"));
-  DOR_TRY(dor_schema_defaults(target_keys, &cfg, &c->d->arena));
-  DOR_TRY(dor_schema_load(target_keys, &cfg, m, NULL, &c->d->arena));
+  DOR_TRY(dor_schema_defaults(dor_csv_target_keys, &cfg, &c->d->arena));
+  DOR_TRY(dor_schema_load(dor_csv_target_keys, &cfg, m, NULL, &c->d->arena));
   DOR_NEED(cfg.name[0], CONFIG, "%s: a target needs a name, that of its column", dor_tree_where(m, where));
   DOR_NEED(cfg.classes.n >= 2, CONFIG, "%s: target '%s' needs at least two classes", dor_tree_where(m, where), cfg.name);
   return fill_target(c, &cfg, out);

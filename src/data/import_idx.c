@@ -103,7 +103,7 @@ static dor_status images_path(dor_arena *a, const char *src, const char **out)
     DOR_NEED(!found, CONFIG, "%s: several files of images ('%s', '%s'): name one", src, found, names[i]);
     found = names[i];
   }
-  DOR_NEED(found, NOTFOUND, "%s: no file with 'images' in its name", src);
+  DOR_NEED(found, DATA, "%s: no file with 'images' in its name", src);
   *out = dor_path_join(a, src, found);
   DOR_NEED(*out, NOMEM, "path of %s", found);
   return DOR_OK;
