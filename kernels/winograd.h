@@ -22,9 +22,11 @@ typedef struct dor_winograd {  /* a plan, immutable: x [N,H,W,C] -> y [N,H,W,K] 
   int32_t block;               /* tiles transformed together */
   int32_t threads;
   bool team;                   /* all threads share each block (few tiles, many channels); else each has its own */
-  size_t u_plane;              /* floats between two of the 36 planes of transformed weights [C,K] */
-  size_t v_plane, m_plane;     /* the same of transformed tiles [block,C] and [block,K] */
-  size_t member;               /* floats of both for one member */
+  bool strips;                 /* instead: all tiles are one block, and each thread makes strips of output channels (fewest tiles) */
+  int32_t chunk, strip;        /* channels of x and of y in a product of strips; otherwise C and K */
+  size_t u_plane;              /* floats between two of the 36 planes of transformed weights [C,K], or [chunk,strip] */
+  size_t v_plane, m_plane;     /* the same of transformed tiles [block,chunk] and [block,strip] */
+  size_t member;               /* floats of one member's own: tiles of both kinds, or a strip's weights and outputs */
   const struct dor_winograd_isa *isa;
 } dor_winograd;
 
@@ -47,6 +49,8 @@ const dor_winograd_isa *dor_winograd_find(void); /* the best this machine runs; 
 
 /* errors UNSUPPORTED: no such CPU, or channels that are no multiple of its lanes */
 DOR_MUST dor_status dor_winograd_plan(dor_winograd *p, const dor_winograd_isa *isa, int32_t n, int32_t h, int32_t w, int32_t c, int32_t k, int32_t threads);
+size_t dor_winograd_u_floats(const dor_winograd *p);      /* of transformed weights, all members' */
+size_t dor_winograd_d_floats(const dor_winograd *p);      /* of their gradients */
 size_t dor_winograd_forward_bytes(const dor_winograd *p); /* of scratch, 64-byte aligned */
 size_t dor_winograd_weights_bytes(const dor_winograd *p);
 

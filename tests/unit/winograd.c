@@ -17,8 +17,10 @@ typedef struct shape {
   int32_t n, h, w, c, k, threads;
 } shape;
 
-static const shape shapes[] = {{2, 8, 8, 16, 32, 1},  {1, 7, 9, 32, 16, 1},  {3, 5, 6, 16, 48, 2}, {1, 1, 1, 16, 16, 1},
-                               {2, 13, 4, 48, 64, 2}, {1, 12, 12, 96, 96, 2}, {9, 8, 8, 64, 128, 1}};
+/* Tiles of a thread's own; shared by both threads; strips of channels, of one chunk of inputs and of several. */
+static const shape shapes[] = {{2, 8, 8, 16, 32, 1},   {1, 7, 9, 32, 16, 1},   {3, 5, 6, 16, 48, 2},   {1, 1, 1, 16, 16, 1},   {2, 12, 12, 32, 16, 2},
+                               {1, 37, 33, 80, 80, 2}, {2, 13, 4, 48, 64, 2},  {1, 12, 12, 96, 96, 2}, {9, 8, 8, 64, 128, 1},  {1, 9, 14, 128, 64, 2},
+                               {2, 11, 7, 96, 160, 1}, {1, 3, 21, 192, 64, 2}};
 
 enum { X, W, DY, RES, BIAS, Y, DX, DW, MEAN, VAR, PARTS };
 
@@ -100,6 +102,17 @@ static void check_moments(const world *t)
   }
 }
 
+/* Runs forward, or backward data, over what it wrote before: the same bits. */
+static void check_again(const dor_winograd *p, const world *t, bool back, float *scratch)
+{
+  size_t n = back ? t->n[DX] : t->n[Y];
+  float *y = t->at[back ? DX : Y], *before = dor_calloc(n, sizeof *before);
+  memcpy(before, y, n * sizeof *y);
+  p->isa->forward(p, t->at[back ? DY : X], t->at[W], back, y, NULL, scratch);
+  CHECK(!memcmp(before, y, n * sizeof *y), "a second run %s gives other bits", back ? "backward" : "forward");
+  dor_free(before);
+}
+
 static void check_forward(const dor_winograd_isa *isa, world *t)
 {
   dor_winograd p;
@@ -109,6 +122,7 @@ static void check_forward(const dor_winograd_isa *isa, world *t)
   isa->forward(&p, t->at[X], t->at[W], false, t->at[Y], &moments, scratch);
   compare("forward", t, t->at[Y], t->y, t->n[Y]);
   check_moments(t);
+  check_again(&p, t, false, scratch);
   isa->forward(&p, t->at[X], t->at[W], false, t->at[Y], &whole, scratch);
   for (size_t i = 0; i < t->n[Y]; i++) t->y[i] = fmax(0, t->y[i] + (double)t->at[BIAS][i % (size_t)t->s.k] + (double)t->at[RES][i]);
   compare("forward, bias, residual, relu", t, t->at[Y], t->y, t->n[Y]);
@@ -124,6 +138,7 @@ static void check_backward(const dor_winograd_isa *isa, world *t)
   float *scratch = dor_block_alloc(bytes), *again = dor_calloc(t->n[DW], sizeof *again);
   isa->forward(&data, t->at[DY], t->at[W], true, t->at[DX], NULL, scratch);
   compare("backward data", t, t->at[DX], t->dx, t->n[DX]);
+  check_again(&data, t, true, scratch);
   isa->weights(&weights, t->at[X], t->at[DY], t->at[DW], scratch);
   compare("backward weights", t, t->at[DW], t->dw, t->n[DW]);
   isa->weights(&weights, t->at[X], t->at[DY], again, scratch);
@@ -132,8 +147,25 @@ static void check_backward(const dor_winograd_isa *isa, world *t)
   dor_free(again);
 }
 
+/* The shapes above are of use only while each way is taken by some. */
+static void check_ways(const dor_winograd_isa *isa)
+{
+  int32_t own = 0, team = 0, strips = 0, chunks = 0;
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    shape s = shapes[i];
+    dor_winograd p;
+    OK(dor_winograd_plan(&p, isa, s.n, s.h, s.w, s.c, s.k, s.threads));
+    own += !p.strips && !p.team && s.threads > 1;
+    team += p.team;
+    strips += p.strips && s.threads > 1;
+    chunks += p.strips && p.chunk < s.c && s.threads > 1;
+  }
+  CHECK(own && team && strips && chunks, "%d shapes of own tiles, %d of shared, %d of strips, %d of chunks", own, team, strips, chunks);
+}
+
 static void check_isa(const dor_winograd_isa *isa)
 {
+  check_ways(isa);
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     world t;
     make(&t, shapes[i]);
