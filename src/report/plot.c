@@ -30,15 +30,18 @@ const char *dor_plot_colour(int32_t i)
   return colour[i % (int32_t)(sizeof colour / sizeof *colour)];
 }
 
-void dor_plot_text(dor_str *s, const char *text)
+static void quote(dor_str *s, const char *text, char twice)
 {
   dor_str_add(s, "'");
   for (const char *c = text; *c; c++) {
-    if (*c == '\'') dor_str_add(s, "''");
-    else dor_str_bytes(s, (unsigned char)*c < 32 ? " " : c, 1);
+    if (*c == '\'' || *c == twice) dor_str_bytes(s, c, 1);
+    dor_str_bytes(s, (unsigned char)*c < 32 ? " " : c, 1);
   }
   dor_str_add(s, "'");
 }
+
+void dor_plot_text(dor_str *s, const char *text) { quote(s, text, '\''); }
+void dor_plot_tic(dor_str *s, const char *text) { quote(s, text, '%'); }
 
 void dor_plot_title(const dor_analysis *x, dor_str *s, const char *title)
 {

@@ -27,6 +27,7 @@ extern const char *const dor_plot_names[DOR_PLOT_COUNT];
 
 const char *dor_plot_colour(int32_t i);
 void dor_plot_text(dor_str *s, const char *text);            /* quoted for gnuplot */
+void dor_plot_tic(dor_str *s, const char *text);             /* a tic's label: a format, so per cent signs are doubled */
 void dor_plot_title(const dor_analysis *x, dor_str *s, const char *title); /* `set title`, with the stamp */
 void dor_plot_number(dor_str *s, double x);                  /* and a blank; NaN as gnuplot reads it */
 

@@ -25,7 +25,7 @@ static void arm_names(const dor_analysis *x, const char *axis, dor_str *s)
   dor_str_fmt(s, "set %s (", axis);
   for (int32_t i = 0; i < x->n_arms; i++) {
     if (i) dor_str_add(s, ", ");
-    dor_plot_text(s, x->arm[i].arm->title);
+    dor_plot_tic(s, x->arm[i].arm->title);
     dor_str_fmt(s, " %d", i);
   }
   dor_str_add(s, ")\n");
@@ -186,7 +186,7 @@ static void class_tics(const dor_analysis *x, const char *axis, dor_str *s)
   dor_str_fmt(s, "set %s scale 0 (", axis);
   for (int32_t c = 0; c < x->p->n_classes; c++) {
     if (c) dor_str_add(s, ", ");
-    dor_plot_text(s, x->p->class_name[c]);
+    dor_plot_tic(s, x->p->class_name[c]);
     dor_str_fmt(s, " %d", c);
   }
   dor_str_add(s, ")\n");

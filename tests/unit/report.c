@@ -320,7 +320,7 @@ TEST(report_foreign_needs_positive)
 /* Three classes, two arms, pairs of near-duplicates; `grouped` says so in the file. */
 static void many_classes(bool grouped, dor_str *s)
 {
-  static const char *const name[] = {"sitting upright at a desk", "lying", "x_y & <z>"};
+  static const char *const name[] = {"sitting upright at a desk", "lying 50 %q", "x_y & <z>"};
   dor_str_fmt(s, "image,posture,arm,fold,%sp_%s,p_%s,p_%s\n", grouped ? "cluster," : "", name[0], name[1], name[2]);
   for (int arm = 0; arm < 2; arm++) {
     dor_rng r = dor_rng_stream(1, 2, (uint64_t)arm);
@@ -328,7 +328,7 @@ static void many_classes(bool grouped, dor_str *s)
       double p[3], sum = 0;
       int truth = i / 2 % 3;
       for (int k = 0; k < 3; k++) sum += p[k] = exp(dor_rng_normal(&r) + (k == truth) * (arm ? 0.5 : 2));
-      dor_str_fmt(s, "i%d,%s,%s,%d,", i, name[truth], arm ? "linear" : "a convolutional net with a very long name that goes on", i / 2 % 5);
+      dor_str_fmt(s, "i%d,%s,%s,%d,", i, name[truth], arm ? "linear 5 %" : "a convolutional net with a very long name that goes on", i / 2 % 5);
       if (grouped) dor_str_fmt(s, "g%d,", i / 2);
       dor_str_fmt(s, "%.6f,%.6f,%.6f\n", p[0] / sum, p[1] / sum, p[2] / sum);
     }
@@ -350,6 +350,10 @@ TEST(report_many_classes_in_groups)
     CHECK(!!strstr(screen.s, "resample 30 clusters") == grouped, "%s", screen.s);
     CHECK(strstr(slurp(&a, path_of(out, "tables/main.tex")), "x\\_y \\& $<$z$>$") && strstr(slurp(&a, path_of(out, "report.html")),
                                                                                             "x_y &amp; &lt;z&gt;"), "escapes");
+    static const char *const figure[] = {"plots/arms.png", "plots/confusion.png", "plots/folds.png"};
+    int drawn_of_three = 0;
+    for (int k = 0; k < 3; k++) drawn_of_three += dor_io_exists(path_of(out, figure[k]));
+    CHECK(drawn_of_three == 0 || drawn_of_three == 3, "%d of 3 figures were drawn", drawn_of_three); /* 0: no gnuplot */
     dor_str_release(&text);
     dor_str_release(&screen);
     dor_arena_release(&a);
