@@ -4,7 +4,7 @@
  * convolutions out of the steps, by blocks of tiles (the weights are transformed
  * once, for all) or, where tiles are few and channels many, by strips of output
  * channels (the tiles are transformed once, for all). */
-#include "kernels/winograd_steps.h"
+#include "kernels/winograd_steps_body.h"
 
 INLINE size_t aligned(size_t floats) { return (floats + 15) / 16 * 16; }
 

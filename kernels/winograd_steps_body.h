@@ -4,8 +4,8 @@
  * weights into 36 planes, one small matrix product per plane, and back. Functions
  * that take `rows` and `wide` are inlined with constants, so that their arrays
  * are registers. */
-#ifndef DOR_KERNELS_WINOGRAD_STEPS_H
-#define DOR_KERNELS_WINOGRAD_STEPS_H
+#ifndef DOR_KERNELS_WINOGRAD_STEPS_BODY_H
+#define DOR_KERNELS_WINOGRAD_STEPS_BODY_H
 
 #include <string.h>
 
