@@ -67,7 +67,12 @@ static dor_status no_target(const dor_dataset *d, const char *name)
 {
   dor_str all = {0};
   for (int32_t i = 0; i < d->n_targets; i++) dor_str_fmt(&all, "%s%s", i ? ", " : "", d->target[i].name);
-  dor_status s = DOR_FAIL(CONFIG, "the data have no target '%s'; they have: %s", name, all.s ? all.s : "none");
+  const char *names[64], *near;
+  int32_t n = d->n_targets < 64 ? d->n_targets : 64;
+  for (int32_t i = 0; i < n; i++) names[i] = d->target[i].name;
+  near = dor_nearest(name, names, (size_t)n);
+  dor_status s = DOR_FAIL(CONFIG, "the data have no target '%s'%s%s%s; they have: %s", name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
+                          all.s ? all.s : "none");
   dor_str_release(&all);
   return s;
 }

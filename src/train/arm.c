@@ -278,12 +278,27 @@ static dor_status resolve(dor_arena *a, const dor_tree *root, const char *key, c
   return *path ? DOR_OK : no_memory();
 }
 
+static const char *said_at(dor_arena *a, const dor_variant *v, const char *key, const char *path)
+{
+  char where[256];
+  return dor_arena_str(a, dor_where(v->root, key, path, where));
+}
+
+static dor_status note_places(dor_arena *a, const dor_variant *v, const char *path, dor_arm *out)
+{
+  out->where.column = said_at(a, v, "target.column", path);
+  out->where.positive = said_at(a, v, "target.positive", path);
+  out->where.against = said_at(a, v, "target.against", path);
+  return out->where.column && out->where.positive && out->where.against ? DOR_OK : no_memory();
+}
+
 dor_status dor_variant_arm(dor_arena *a, const dor_variant *v, const char *path, dor_arm *out)
 {
   char where[256];
   *out = (dor_arm){.name = v->name, .title = v->set.top.title, .top = v->set.top, .target = v->set.target, .split = v->set.split, .train = v->set.train,
                    .score = v->set.score, .augment = v->set.augment, .fusion = (dor_fusion)v->set.top.fusion, .n_nets = v->n_nets, .net = v->net};
   DOR_NEED(*out->target.column, CONFIG, "%s: no target: target = { column = \"...\"; };", dor_where(v->root, "target", path, where));
+  DOR_TRY(note_places(a, v, path, out));
   DOR_TRY(resolve(a, v->root, "split.file", &out->split.file));
   DOR_TRY(find_head(v, path, out));
   DOR_TRY(used_inputs(a, v, path, out));

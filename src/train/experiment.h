@@ -77,6 +77,7 @@ typedef struct dor_arm {
   const char *name, *title;
   dor_top_cfg top;
   dor_target_cfg target;
+  struct { const char *column, *positive, *against; } where; /* file:line that says so, for what only the data can refuse */
   dor_split_cfg split;
   dor_train_cfg train;
   dor_score_cfg score;

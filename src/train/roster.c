@@ -55,14 +55,11 @@ static int32_t class_index(const dor_target *t, const char *name)
   return -1;
 }
 
-static dor_status need_class(const dor_arm *arm, const dor_target *t, const char *key, const char *name, int32_t *index)
+static dor_status need_class(const char *where, const dor_target *t, const char *name, int32_t *index)
 {
-  char where[256];
   const char *near = dor_nearest(name, t->names, (size_t)t->n_names);
-  const dor_tree *at = dor_tree_find(arm->tree, key);
   *index = class_index(t, name);
-  DOR_NEED(*index >= 0, CONFIG, "%s: target '%s' has no class '%s'; did you mean '%s'?", at ? dor_tree_where(at, where) : "target", t->name, name,
-           near ? near : t->names[0]);
+  DOR_NEED(*index >= 0, CONFIG, "%s: target '%s' has no class '%s'; did you mean '%s'?", where, t->name, name, near ? near : t->names[0]);
   return DOR_OK;
 }
 
@@ -72,18 +69,18 @@ static dor_status choose_classes(const dor_arm *arm, const dor_target *t, int32_
   const char *positive = arm->target.positive, *against = arm->target.against;
   *n = 0;
   if (*against) {
-    DOR_NEED(*positive, CONFIG, "target: 'against' needs 'positive': which class is sensitivity about?");
-    DOR_TRY(need_class(arm, t, "target.against", against, &chosen[0]));
-    DOR_TRY(need_class(arm, t, "target.positive", positive, &chosen[1]));
-    DOR_NEED(chosen[0] != chosen[1], CONFIG, "target: 'against' and 'positive' are both '%s'", positive);
+    DOR_NEED(*positive, CONFIG, "%s: 'against' needs 'positive': which class is sensitivity about?", arm->where.against);
+    DOR_TRY(need_class(arm->where.against, t, against, &chosen[0]));
+    DOR_TRY(need_class(arm->where.positive, t, positive, &chosen[1]));
+    DOR_NEED(chosen[0] != chosen[1], CONFIG, "%s: 'against' and 'positive' are both '%s'", arm->where.positive, positive);
     *n = 2;
   } else if (t->n_names == 2) {
-    DOR_NEED(*positive, CONFIG, "target: two classes, %s and %s, need 'positive': which one is sensitivity about?", t->names[0], t->names[1]);
-    DOR_TRY(need_class(arm, t, "target.positive", positive, &chosen[1]));
+    DOR_NEED(*positive, CONFIG, "%s: two classes, %s and %s, need 'positive': which one is sensitivity about?", arm->where.column, t->names[0], t->names[1]);
+    DOR_TRY(need_class(arm->where.positive, t, positive, &chosen[1]));
     chosen[0] = 1 - chosen[1];
     *n = 2;
   } else {
-    DOR_NEED(!*positive, CONFIG, "target: 'positive' is for two classes, '%s' has %d; name the other one by 'against'", t->name, t->n_names);
+    DOR_NEED(!*positive, CONFIG, "%s: 'positive' is for two classes, '%s' has %d; name the other one by 'against'", arm->where.positive, t->name, t->n_names);
   }
   return DOR_OK;
 }
@@ -141,8 +138,10 @@ static dor_status take_things(dor_arena *a, const dor_dataset *d, dor_roster *r)
 dor_status dor_roster_make(dor_arena *a, const dor_dataset *d, const dor_arm *arm, dor_roster *r)
 {
   *r = (dor_roster){.arm = arm};
-  DOR_TRY(dor_units_of(a, d, arm->target.column, &arm->split, &r->units));
   r->target = dor_dataset_target(d, arm->target.column);
+  dor_status s = dor_units_of(a, d, arm->target.column, &arm->split, &r->units);
+  if (s && !r->target) return DOR_FAIL(CONFIG, "%s: %s", arm->where.column, dor_errmsg());
+  DOR_TRY(s);
   r->n = r->units.n;
   r->clips = arm->split.unit == DOR_UNIT_CLIP;
   DOR_TRY(take_things(a, d, r));

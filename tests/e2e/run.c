@@ -177,7 +177,8 @@ TEST(run_refuses_wrong_configs)
   made m = easy;
   make_data(folder, m);
   const struct { const char *what, *by, *says; } wrong[] = {
-    {"\"kind\"; positive = \"B\"", "\"kind\"; positive = \"C\"", "no class 'C'"},
+    {"\"kind\"; positive = \"B\"", "\"kind\"; positive = \"C\"", "test.cfg:3: target 'kind' has no class 'C'"},
+    {"column = \"kind\"", "column = \"knid\"", "test.cfg:3: the data have no target 'knid'; did you mean 'kind'"},
     {"positive = \"B\"", "positive = \"\"", "positive"},
     {"\"majority\"", "\"range_of_motion\"", "flexion"},
     {"\"majority\"", "\"majoritty\"", "did you mean 'majority'"},
