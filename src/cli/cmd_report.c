@@ -7,12 +7,29 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/mem.h"
 #include "report/report.h"
 
 static bool is_csv(const char *path)
 {
   size_t n = strlen(path);
   return n > 4 && !strcmp(path + n - 4, ".csv");
+}
+
+/* With --json the figures themselves: metrics.json. */
+static dor_status print(dor_cli *c, const char *folder, bool named, dor_str *screen)
+{
+  char *text;
+  size_t n;
+  if (!c->json && named) return dor_out_screen(folder, screen), DOR_OK;
+  if (!c->json) return dor_out_str(screen), DOR_OK;
+  const char *path = dor_path_join(&c->arena, folder, "metrics.json");
+  dor_str_release(screen);
+  DOR_NEED(path, NOMEM, "out of memory");
+  DOR_TRY(dor_io_read(path, (size_t)1 << 30, &text, &n));
+  dor_out("%s", text);
+  dor_free(text);
+  return DOR_OK;
 }
 
 static dor_status of_run(dor_cli *c, const char *folder)
@@ -22,8 +39,9 @@ static dor_status of_run(dor_cli *c, const char *folder)
   DOR_NEED(predictions, NOMEM, "out of memory");
   DOR_NEED(dor_io_exists(predictions), USAGE, "%s: no predictions.csv: this is no run, or not all of its cells are done (dorsum run goes on with them)", folder);
   dor_status s = dor_report_run(folder, &screen);
-  dor_out_screen(folder, &screen);
+  if (s) dor_str_release(&screen);
   DOR_TRY(s);
+  DOR_TRY(print(c, folder, true, &screen));
   dor_say(c, "wrote %s/report.html, tables/, plots/", folder);
   dor_say(c, "next: dorsum verify %s", folder);
   return DOR_OK;
@@ -41,8 +59,9 @@ static dor_status of_file(dor_cli *c, const char *path)
     if (!strncmp(c->assign[i], "positive=", 9)) o.positive = c->assign[i] + 9;
     else rename[o.n_rename++] = c->assign[i];
   dor_status s = dor_report_file(path, out, &o, &screen);
-  dor_out_str(&screen);
+  if (s) dor_str_release(&screen);
   DOR_TRY(s);
+  DOR_TRY(print(c, out, false, &screen));
   dor_say(c, "wrote %s", out);
   dor_say(c, "next: %s/report.html", out);
   return DOR_OK;
@@ -64,7 +83,7 @@ const dor_command dor_command_report = {
     .name = "report",
     .summary = "make every table and plot again, from predictions alone",
     .usage = "RUN...|FILE.csv [key=value ...]",
-    .options = "oq",
+    .options = "oJq",
     .examples = "  dorsum report results/backtracker/3\n"
                 "  dorsum report predictions.csv positive=EP\n"
                 "  dorsum report theirs.csv label=diagnosis subject=id probability=score positive=case -o theirs\n",

@@ -7,11 +7,13 @@
 
 static dor_status run(dor_cli *c)
 {
+  char shown[4200];
   for (int32_t i = 0; i < c->n_arg; i++) {
     int32_t n = 0;
     DOR_TRY(dor_cli_must_exist(c->arg[i]));
     DOR_TRY(dor_report_verify(c->arg[i], &n));
-    dor_out("%s: %d files hold\n", c->arg[i], n);
+    if (c->json) dor_out("{\"folder\": \"%s\", \"files\": %d, \"hold\": true}\n", dor_printable(c->arg[i], shown, sizeof shown), n);
+    else dor_out("%s: %d files hold\n", c->arg[i], n);
   }
   dor_say(c, "next: dorsum report %s", c->arg[0]);
   return DOR_OK;
@@ -21,7 +23,7 @@ const dor_command dor_command_verify = {
     .name = "verify",
     .summary = "re-hash the files of a run",
     .usage = "RUN...",
-    .options = "q",
+    .options = "Jq",
     .examples = "  dorsum verify results/backtracker/3\n",
     .text = "Holds every file that SHA256SUMS lists against its hash. Ends with exit code 4 and the first file that differs.\n",
     .least = 1,
