@@ -37,7 +37,8 @@ static dor_status of_run(dor_cli *c, const char *folder)
   dor_str screen = {0};
   const char *predictions = dor_path_join(&c->arena, folder, "predictions.csv");
   DOR_NEED(predictions, NOMEM, "out of memory");
-  DOR_NEED(dor_io_exists(predictions), USAGE, "%s: no predictions.csv: this is no run, or not all of its cells are done (dorsum run goes on with them)", folder);
+  DOR_NEED(dor_io_exists(predictions), USAGE, "%s: no predictions.csv: this is no run, or not all of its cells are done (dorsum run goes on with them)",
+           folder);
   dor_status s = dor_report_run(folder, &screen);
   if (s) dor_str_release(&screen);
   DOR_TRY(s);

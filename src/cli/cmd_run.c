@@ -11,12 +11,13 @@ static dor_status dry(dor_cli *c, const dor_experiment *e)
   dor_str table = {0};
   dor_run_options o = dor_run_options_of(c);
   dor_status s = dor_run_dry(e, &o, &d, &table);
-  dor_out_str(&table);
+  if (s) dor_str_release(&table);
   DOR_TRY(s);
+  dor_out_str(&table);
   print_bytes("data", d.data_bytes);
   print_bytes("one worker", d.instance_bytes);
   print_bytes("in all", d.total_bytes);
-  dor_out("%d cells, %d side by side on %d thread%s each: about %.3g %s\n", d.cells, d.jobs, d.threads, d.threads == 1 ? "" : "s",
+  dor_out("%d cell%s, %d side by side on %d thread%s each: about %.3g %s\n", d.cells, d.cells == 1 ? "" : "s", d.jobs, d.threads, d.threads == 1 ? "" : "s",
           d.total_s < 100 ? d.total_s : d.total_s < 5400 ? d.total_s / 60 : d.total_s / 3600, d.total_s < 100 ? "s" : d.total_s < 5400 ? "min" : "h");
   dor_say(c, "next: the same command without --dry-run");
   return DOR_OK;

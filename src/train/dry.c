@@ -57,18 +57,23 @@ static dor_status time_branch(const dor_study_arm *sa, const dor_branch *b, timi
   return s;
 }
 
-static int32_t cells_of(const dor_study_arm *sa) { return sa->arm->top.seeds.n * sa->roster->split.repeats * sa->roster->split.folds; }
-
-static bool asked(const dor_run_options *o, const dor_arm *arm) { return !o->arm || !strcmp(o->arm, arm->name); }
+/* Those that --arm, --fold and --seed ask for. */
+static int32_t cells_of(const dor_study_arm *sa, const dor_run_options *o)
+{
+  const dor_split *s = &sa->roster->split;
+  int32_t seeds = 0, folds = o->fold < 0 ? s->folds : o->fold >= 1 && o->fold <= s->folds;
+  for (int32_t i = 0; i < sa->arm->top.seeds.n; i++) seeds += o->seed < 0 || sa->arm->top.seeds.v[i] == o->seed;
+  return o->arm && strcmp(o->arm, sa->arm->name) != 0 ? 0 : seeds * s->repeats * folds;
+}
 
 /* Evaluation of the inner part is left out of the estimate: it is forward only, on a fifth. */
-static dor_status time_arm(dor_setup *u, int32_t i, dor_dry_run *out, dor_str *table)
+static dor_status time_arm(dor_setup *u, int32_t i, const dor_run_options *o, dor_dry_run *out, dor_str *table)
 {
   const dor_study_arm *sa = &u->study.arm[i];
   double cell_s = 0, step_s = 0;
   size_t bytes = 0;
   int64_t parameters = 0;
-  int32_t cells = cells_of(sa);
+  int32_t cells = cells_of(sa, o);
   DOR_TRY(dor_study_compile(&u->study, i));
   for (int32_t k = 0; k < sa->n_branches; k++) {
     timing t = {0};
@@ -99,15 +104,14 @@ static dor_status measure(dor_setup *u, const dor_experiment *e, const dor_run_o
   DOR_TRY(dor_setup_study(u));
   dor_str_fmt(table, "%-24s %6s %12s %10s %12s %12s\n", "arm", "cells", "parameters", "MiB", "ms a step", "s, one core");
   for (int32_t i = 0; i < u->study.n_arms; i++)
-    if (asked(o, u->study.arm[i].arm)) DOR_TRY(time_arm(u, i, out, table));
+    if (cells_of(&u->study.arm[i], o)) DOR_TRY(time_arm(u, i, o, out, table));
+  if (!out->cells) return dor_setup_no_cell(&u->study, o);
   out->threads = (int32_t)e->cpu.threads;
   out->jobs = dor_run_jobs(e, o->jobs);
   if (out->jobs > out->cells && out->cells) out->jobs = out->cells;
   out->total_s /= out->jobs;
   out->data_bytes = frames_bytes(u->data.silhouettes, u->data.n_silhouettes) + frames_bytes(u->data.images, u->data.n_images);
   out->total_bytes = out->data_bytes + out->instance_bytes * (size_t)out->jobs;
-  dor_str_fmt(table, "%d cells, %d at a time with %d thread(s) each: about %.0f s and %.0f MiB\n", out->cells, out->jobs, out->threads, out->total_s,
-              (double)out->total_bytes / 1048576);
   return dor_str_status(table);
 }
 

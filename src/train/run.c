@@ -236,28 +236,11 @@ static bool all_done(const dor_setup *u)
   return all;
 }
 
-/* What of --arm, --fold and --seed is asked for, and what there is. */
-static dor_status no_such_cell(const dor_setup *u, const dor_run_options *o)
-{
-  dor_str s = {0};
-  const dor_ints *seeds = &u->study.experiment->top.seeds;
-  if (o->arm) dor_str_fmt(&s, " --arm %s", o->arm);
-  if (o->fold >= 0) dor_str_fmt(&s, " --fold %lld", (long long)o->fold);
-  if (o->seed >= 0) dor_str_fmt(&s, " --seed %lld", (long long)o->seed);
-  dor_str_add(&s, ": no such cell; arms:");
-  for (int32_t i = 0; i < u->study.n_arms; i++) dor_str_fmt(&s, "%s %s", i ? "," : "", u->study.arm[i].arm->name);
-  dor_str_fmt(&s, "; folds: 1 to %d; seeds:", u->study.roster[0].split.folds);
-  for (int32_t i = 0; i < seeds->n; i++) dor_str_fmt(&s, "%s %lld", i ? "," : "", (long long)seeds->v[i]);
-  dor_status status = DOR_FAIL(USAGE, "%s", s.s && !s.failed ? s.s + 1 : "no such cell");
-  dor_str_release(&s);
-  return status;
-}
-
 static dor_status check_subset(const dor_setup *u, const dor_run_options *o)
 {
   bool any = false;
   for (int32_t i = 0; i < u->n_cells; i++) any = any || chosen(&u->study, o, &u->cell[i]);
-  return any ? DOR_OK : no_such_cell(u, o);
+  return any ? DOR_OK : dor_setup_no_cell(&u->study, o);
 }
 
 static dor_status begin(dor_setup *u, const dor_experiment *e, const dor_run_options *o, const char *folder, dor_run_result *out)

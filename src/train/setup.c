@@ -87,3 +87,19 @@ void dor_setup_release(dor_setup *u)
   dor_arena_release(&u->arena);
   *u = (dor_setup){0};
 }
+
+dor_status dor_setup_no_cell(const dor_study *study, const dor_run_options *o)
+{
+  dor_str s = {0};
+  const dor_ints *seeds = &study->experiment->top.seeds;
+  if (o->arm) dor_str_fmt(&s, " --arm %s", o->arm);
+  if (o->fold >= 0) dor_str_fmt(&s, " --fold %lld", (long long)o->fold);
+  if (o->seed >= 0) dor_str_fmt(&s, " --seed %lld", (long long)o->seed);
+  dor_str_add(&s, ": no such cell; arms:");
+  for (int32_t i = 0; i < study->n_arms; i++) dor_str_fmt(&s, "%s %s", i ? "," : "", study->arm[i].arm->name);
+  dor_str_fmt(&s, "; folds: 1 to %d; seeds:", study->roster[0].split.folds);
+  for (int32_t i = 0; i < seeds->n; i++) dor_str_fmt(&s, "%s %lld", i ? "," : "", (long long)seeds->v[i]);
+  dor_status status = DOR_FAIL(USAGE, "%s", s.s && !s.failed ? s.s + 1 : "no such cell");
+  dor_str_release(&s);
+  return status;
+}

@@ -29,4 +29,7 @@ void dor_setup_release(dor_setup *u);
 
 int32_t dor_run_jobs(const dor_experiment *e, int32_t asked); /* workers: as asked, or all cores over the threads of a program */
 
+/* The refusal of --arm, --fold and --seed that no cell has: what was asked for, and what there is. errors USAGE, always */
+DOR_MUST dor_status dor_setup_no_cell(const dor_study *study, const dor_run_options *o);
+
 #endif

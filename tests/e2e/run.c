@@ -210,7 +210,12 @@ TEST(run_dry_counts_cells)
   OK(dor_experiment_read(&e, path, NULL, 0));
   OK(dor_run_dry(&e, &o, &d, &table));
   CHECK(d.cells == 3 && d.step_s > 0 && d.total_s > 0 && d.instance_bytes > 0, "%d cells, %g s", d.cells, d.step_s);
-  CHECK(strstr(table.s, "3 cells"), "table: %s", table.s);
+  CHECK(strstr(table.s, "\nnet ") && strstr(table.s, " 3 "), "table: %s", table.s);
+  o.fold = 2, o.seed = 1;
+  OK(dor_run_dry(&e, &o, &d, &table));
+  CHECK(d.cells == 1, "%d cells of one fold and seed", d.cells);
+  o.seed = 2;
+  CHECK(dor_run_dry(&e, &o, &d, &table) == DOR_E_USAGE && strstr(dor_errmsg(), "--fold 2 --seed 2: no such cell"), "%s", dor_errmsg());
   dor_str_release(&table);
   dor_experiment_release(&e);
 }
@@ -364,7 +369,8 @@ TEST(run_by_clips_of_two_pooled_inputs)
   OK(run_text(folder,
               "experiment = \"clips\"; data = \"synth:subjects=10,size=16,frames=4\"; target = { column = \"pattern\"; positive = \"EP\"; };"
               "split = { folds = 2; unit = \"clip\"; }; nets = { cnn = { kind = \"silhouette_cnn\"; channels = [2]; }; }; train = { epochs = 1; };"
-              "inputs = { f = { from = \"silhouettes\"; movement = \"forward\"; net = \"cnn\"; }; b = { from = \"silhouettes\"; movement = \"backward\"; net = \"cnn\"; }; };"
+              "inputs = { f = { from = \"silhouettes\"; movement = \"forward\"; net = \"cnn\"; };"
+              " b = { from = \"silhouettes\"; movement = \"backward\"; net = \"cnn\"; }; };"
               "arms = { both = { use = [\"f\", \"b\"]; }; };", &o, &r));
   CHECK(strstr(text_of(r.folder, "predictions.csv"), "\nS001,f/1,") && strstr(text_of(r.folder, "predictions.csv"), "\nS001,b/"), "predictions.csv: %.200s",
         text_of(r.folder, "predictions.csv"));
