@@ -115,7 +115,7 @@ typedef struct fold {
 
 static bool trains(const fold *f, int32_t u) { return f->fold_of[u] != f->fold; }
 
-static void predict_majority(const fold *f, double *p)
+static int32_t commonest(const fold *f)
 {
   const dor_roster *r = f->r;
   int32_t count[64] = {0}, best = 0;
@@ -123,6 +123,13 @@ static void predict_majority(const fold *f, double *p)
     if (trains(f, u)) count[r->units.label[u]]++;
   for (int32_t c = 1; c < r->n_classes; c++)
     if (count[c] > count[best]) best = c;
+  return best;
+}
+
+static void predict_majority(const fold *f, double *p)
+{
+  const dor_roster *r = f->r;
+  int32_t best = commonest(f);
   for (int32_t u = 0; u < r->n; u++)
     for (int32_t c = 0; c < r->n_classes && !trains(f, u); c++) p[(size_t)u * (size_t)r->n_classes + (size_t)c] = c == best;
 }
@@ -219,14 +226,25 @@ dor_status dor_baselines_check(const dor_study *s)
   return DOR_OK;
 }
 
+/* The class that the majority baseline always says; -1: not the same in all folds, as when one of two equal classes is left out. */
+static int32_t always(const dor_roster *r)
+{
+  int32_t said = -1;
+  for (int32_t i = 0; i < r->split.repeats * r->split.folds; i++) {
+    fold f = {.r = r, .fold_of = r->split.fold + (size_t)(i / r->split.folds) * (size_t)r->n, .fold = i % r->split.folds};
+    int32_t best = commonest(&f);
+    if (i && best != said) return -1;
+    said = best;
+  }
+  return said;
+}
+
 const char *dor_baseline_title(const dor_study *s, const char *name, char out[128])
 {
   const dor_roster *r = &s->roster[0];
-  int32_t count[64] = {0}, best = 0;
-  for (int32_t u = 0; u < r->n && r->n_classes <= 64 && r->n_classes; u++) count[r->units.label[u]]++;
-  for (int32_t c = 1; c < r->n_classes && c < 64; c++)
-    if (count[c] > count[best]) best = c;
-  if (!strcmp(name, "majority") && r->n_classes) snprintf(out, 128, "always %.100s", r->class_name[best]);
+  int32_t said = !strcmp(name, "majority") && r->n_classes && r->n_classes <= 64 ? always(r) : -1;
+  if (said >= 0) snprintf(out, 128, "always %.100s", r->class_name[said]);
+  else if (!strcmp(name, "majority")) snprintf(out, 128, "commonest in training");
   else if (!strcmp(name, "logistic_age_sex")) snprintf(out, 128, "age and sex, logistic");
   else if (!strcmp(name, "logistic_proms")) snprintf(out, 128, "PROM totals, logistic");
   else if (!strcmp(name, "range_of_motion")) snprintf(out, 128, "range of motion, logistic");

@@ -318,6 +318,7 @@ TEST(run_schemes_of_splits)
     OK(run_text(folder, text, &o, &r));
     for (line = text_of(r.folder, "predictions.csv"); (line = strstr(line, ",net,")); line++) rows++;
     CHECK(r.cells == schemes[i].cells && rows == schemes[i].rows, "%s: %d cells, %d rows", schemes[i].split, r.cells, rows);
+    CHECK(strstr(text_of(r.folder, "run.json"), "\"always A\""), "run.json: %s", text_of(r.folder, "run.json"));
   }
 }
 
