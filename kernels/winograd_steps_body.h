@@ -252,7 +252,7 @@ static void plane_forward(const dor_winograd *p, int32_t wide, const float *v, c
     const float *at = u + (size_t)k * (size_t)p->c;
     if (wide == 1) panel(12, 1, v, at, p->c, m + k, row, n);
     if (wide == 2) panel(LANES == 16 ? 12 : 6, 2, v, at, p->c, m + k, row, n);
-    if (wide == 4) panel(6, 4, v, at, p->c, m + k, row, n);
+    if (WIDE_MOST == 4 && wide == 4) panel(6, 4, v, at, p->c, m + k, row, n);
   }
 }
 
@@ -268,7 +268,7 @@ static void plane_weights(const dor_winograd *p, int32_t wide, const float *v, c
   for (int32_t k = 0; k < p->k; k += wide * LANES) {
     if (wide == 1) panel_weights(8, 1, p, v, m + k, d + k, n);
     if (wide == 2) panel_weights(LANES == 16 ? 8 : 4, 2, p, v, m + k, d + k, n);
-    if (wide == 4) panel_weights(4, 4, p, v, m + k, d + k, n);
+    if (WIDE_MOST == 4 && wide == 4) panel_weights(4, 4, p, v, m + k, d + k, n);
   }
 }
 
