@@ -3,6 +3,7 @@
  * The test program: all TEST()s, or those whose name contains an argument. */
 #include "tests/test.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -70,6 +71,15 @@ static const char *existing(const char *folder, const char *relative)
 
 const char *test_shared(const char *relative) { return existing("../shared/data", relative); }
 const char *test_golden(const char *relative) { return existing("tests/golden", relative); }
+
+pid_t test_fork(void)
+{
+  static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  fflush(NULL);
+  pid_t child = fork();
+  for (size_t i = 0; !child && i < sizeof crashes / sizeof *crashes; i++) signal(crashes[i], SIG_DFL);
+  return child;
+}
 
 int main(int argc, char **argv)
 {

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include <cmocka.h>
 
@@ -48,5 +49,7 @@ const char *test_shared(const char *relative);
 const char *test_golden(const char *relative);
 /* A fresh folder under $TMPDIR, removed at the end of the test program. */
 const char *test_folder(const char *name);
+/* fork(); a child that crashes dies of it, where cmocka's handlers would let it go on with the next test. */
+pid_t test_fork(void);
 
 #endif

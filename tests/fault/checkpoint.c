@@ -85,7 +85,7 @@ static void kill_a_writer(const char *path, dor_rng *rng)
 {
   int ends[2];
   REQUIRE(!pipe(ends), "pipe: %s", strerror(errno));
-  pid_t child = fork();
+  pid_t child = test_fork();
   if (!child) {
     for (int32_t step = 1;; step++) {
       if (save(path, step, (float)step)) _exit(1);
@@ -145,7 +145,7 @@ TEST(lock_of_the_dead_is_taken_over)
   (void)state;
   char path[600];
   file_in(test_folder("lock_dead"), "lock", path);
-  pid_t child = fork();
+  pid_t child = test_fork();
   if (!child) {
     dor_lock l;
     _exit(dor_lock_take(&l, path, false) ? 1 : 0);
@@ -191,7 +191,7 @@ static int winners(const char *path)
   char c;
   REQUIRE(!pipe(go) && !pipe(tried) && !pipe(end), "pipe: %s", strerror(errno));
   for (int i = 0; i < TAKERS; i++)
-    if (!(child[i] = fork())) close(end[1]), taker(path, go[0], tried[1], end[0]);
+    if (!(child[i] = test_fork())) close(end[1]), taker(path, go[0], tried[1], end[0]);
   REQUIRE(write(go[1], "gogogogo", TAKERS) == TAKERS, "write: %s", strerror(errno));
   for (int i = 0; i < TAKERS; i++) REQUIRE(read(tried[0], &c, 1) == 1, "read: %s", strerror(errno));
   close(end[1]);

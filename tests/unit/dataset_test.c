@@ -121,7 +121,7 @@ static void leave(int code) { syscall(SYS_exit_group, code); }
 /* A child flips a bit at each of its places and reads: libhdf5 may crash on a damaged file, the count of silent changes must be 0. */
 static int silent_flips(const char *path, char *bytes, size_t n, const dor_dataset *truth)
 {
-  pid_t child = fork();
+  pid_t child = test_fork();
   if (!child) {
     for (size_t i = 0; i < n; i += 11) {
       dor_dataset d;

@@ -6,8 +6,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <hdf5.h>
@@ -231,9 +232,9 @@ TEST(h5_random_damage)
   OK(dor_io_read(path, 1 << 24, &bytes, &n));
   work = dor_calloc(n, 1);
   for (uint64_t round = 0; round < 20; round++) {
-    pid_t child = fork();
+    pid_t child = test_fork();
     if (!child) {
-      alarm(20);
+      setrlimit(RLIMIT_CPU, &(struct rlimit){20, 20});
       for (uint64_t i = 0; i < 15; i++) {
         dor_rng r = dor_rng_stream(round, 1, i);
         memcpy(work, bytes, n);
