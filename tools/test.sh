@@ -5,10 +5,16 @@
 set -eu
 cd "$(dirname "$0")/.."
 jobs=$(nproc 2>/dev/null || echo 2)
-say() { printf '\n== %s\n' "$*"; }
+began=0
+now() { date +%s; }
+took() { [ "$began" = 0 ] || echo "-- $(($(now) - began)) s"; }
+say() { took; began=$(now); printf '\n== %s\n' "$*"; }
 
 say "build";              make --no-print-directory -j"$jobs" all build/release/check
 say "tests";              build/release/check
+say "size";               make --no-print-directory size
+say "reference pages";    make --no-print-directory docs
+[ ! -e .git ] || git diff --exit-code docs/reference configs/base.cfg
 say "floors";             make --no-print-directory floors
 say "lint";               make --no-print-directory lint
 say "sanitizers: build";  make --no-print-directory -j"$jobs" VARIANT=asan build/asan/check
@@ -19,5 +25,6 @@ for t in tests/e2e/*.sh; do
   if sh "$t" >build/e2e.log 2>&1; then passed=$((passed + 1)); echo "ok   $t"
   else failed=$((failed + 1)); echo "FAIL $t"; tail -n 40 build/e2e.log; fi
 done
+took
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
