@@ -70,17 +70,19 @@ static bool unstarted(chooser *c, const char *folder)
   return only;
 }
 
-/* Called under the lock, so nobody is writing. */
+/* Called under the lock, so nobody is writing. A cell that says it is done needs no checkpoint: its writer died between the two. */
 static dor_status sweep(dor_arena *a, const char *folder)
 {
   const char *const *names;
   size_t n;
+  bool done = false;
   DOR_TRY(dor_io_list(a, folder, &names, &n));
+  for (size_t i = 0; i < n; i++) done = done || !strcmp(names[i], "cell.json");
   for (size_t i = 0; i < n; i++) {
     const char *path = dor_path_join(a, folder, names[i]);
     DOR_NEED(path, NOMEM, "no memory for a path");
     if (dor_io_is_dir(path)) DOR_TRY(sweep(a, path));
-    else if (leftover(names[i])) DOR_TRY(dor_io_remove(path));
+    else if (leftover(names[i]) || (done && !strcmp(names[i], "resume.ckpt"))) DOR_TRY(dor_io_remove(path));
   }
   return DOR_OK;
 }

@@ -104,6 +104,21 @@ TEST(run_killed_anywhere_ends_the_same)
   dor_io = calls;
 }
 
+TEST(run_killed_between_cell_and_checkpoint_ends_the_same)
+{
+  const char *folder = test_folder("run_gap");
+  char whole[65], again[65], path[1300];
+  expected(folder, whole);
+  snprintf(path, sizeof path, "%s/whole/cells/one/seed_1/fold_1/resume.ckpt", folder);
+  OK(dor_io_write(path, "left", 4));
+  snprintf(path, sizeof path, "%s/whole/predictions.csv", folder);
+  OK(dor_io_remove(path));
+  OK(run_once(folder, "whole", 1));
+  snprintf(path, sizeof path, "%s/whole", folder);
+  hash_run(path, again);
+  CHECK(!strcmp(whole, again), "the checkpoint of a finished cell stays");
+}
+
 /* In a child, because a stop request stays. */
 static int stop_in_child(const char *folder, int requests)
 {
