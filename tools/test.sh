@@ -13,8 +13,7 @@ say() { took; began=$(now); printf '\n== %s\n' "$*"; }
 say "build";              make --no-print-directory -j"$jobs" all build/release/check
 say "tests";              build/release/check
 say "size";               make --no-print-directory size
-say "reference pages";    make --no-print-directory docs
-[ ! -e .git ] || git diff --exit-code docs/reference configs/base.cfg
+say "reference pages";    tools/docs.sh check
 say "floors";             make --no-print-directory floors
 say "lint";               make --no-print-directory lint
 say "sanitizers: build";  make --no-print-directory -j"$jobs" VARIANT=asan build/asan/check

@@ -26,6 +26,8 @@ static dor_status make(dor_cli *c, const dor_dataset *d, split_cfg *s)
   dor_split split;
   dor_str table = {0};
   DOR_TRY(choose_target(d, s));
+  DOR_NEED(s->split.unit == DOR_UNIT_SUBJECT, CONFIG,
+           "command line: clips are the samples of an experiment, which a dataset alone does not know: set split.unit = \"clip\" in its config");
   DOR_TRY(dor_units_of(&c->arena, d, s->target, &s->split, &u));
   if (*s->split.file) DOR_TRY(dor_split_read(&c->arena, s->split.file, &u, &split));
   else DOR_TRY(dor_split_make(&c->arena, &s->split, &u, &split));

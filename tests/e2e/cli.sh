@@ -41,6 +41,7 @@ expect 0 "$dorsum" check "$tmp/d/cohort.h5"
 expect 0 "$dorsum" split "$tmp/d/cohort.h5" target=pattern folds=2 -o "$tmp/s.json"
 expect 0 "$dorsum" split "$tmp/d/cohort.h5" target=pattern file="$tmp/s.json"
 expect 2 "$dorsum" split "$tmp/d/cohort.h5" folds=2; says "target=NAME"
+expect 2 "$dorsum" split "$tmp/d/cohort.h5" target=pattern unit=clip; says "split.unit"
 for c in check split report verify "import csv -o x.h5"; do expect 2 "$dorsum" $c "$tmp/none"; says "no such file"; done
 expect 0 "$dorsum" doctor;             says "onednn"
 expect 5 sh -c "'$dorsum' help config >/dev/full"
