@@ -127,6 +127,27 @@ static void bn_norm_run(const dor_call *c)
 const dor_kernel bn_norm_cpu = {.name = "bn_norm_cpu", .prepare = norm_prepare, .run = bn_norm_run};
 const dor_kernel bn_infer_cpu = {.name = "bn_infer_cpu", .prepare = norm_prepare, .run = bn_norm_run};
 
+DOR_CLONES static void scale_body(const void *job, int64_t lo, int64_t hi)
+{
+  const affine *s = job;
+  for (int64_t r = lo; r < hi; r++) {
+    const float *dy = s->dy + r * s->n;
+    float *restrict y = s->y + r * s->n;
+    for (int64_t k = 0; k < s->n; k++) y[k] = dy[k] * s->scale[k];
+  }
+}
+
+static void bn_infer_dx_run(const dor_call *c)
+{
+  int64_t n = channels_of(c->in[0].shape);
+  const float *gamma = c->in[2].data;
+  float *scale = c->scratch;
+  for (int64_t k = 0; k < n; k++) scale[k] = gamma[k] * inverse(c, 1, k);
+  affine s = {.dy = c->in[0].data, .scale = scale, .y = c->out[0].data, .n = n};
+  over_rows(c, &s, scale_body);
+}
+const dor_kernel bn_infer_dx_cpu = {.name = "bn_infer_dx_cpu", .prepare = norm_prepare, .run = bn_infer_dx_run};
+
 static void bn_dx_run(const dor_call *c)
 {
   int64_t n = channels_of(c->in[0].shape);
@@ -149,10 +170,11 @@ static void bn_running_run(const dor_call *c)
   const dor_bn_running_attr *a = c->attr;
   float m = (float)a->momentum, u = (float)(a->momentum * a->unbias), old = (float)(1 - a->momentum);
   float *mean = c->out[0].data, *var = c->out[1].data;
-  const float *was_mean = c->in[0].data, *was_var = c->in[1].data, *new_mean = c->in[2].data, *new_var = c->in[3].data;
+  const float *was_mean = c->in[0].data, *was_var = c->in[1].data, *new_mean = c->in[3].data, *new_var = c->in[4].data;
   for (int32_t k = 0; k < c->out[0].shape.d[0]; k++) {
     mean[k] = old * was_mean[k] + m * new_mean[k];
     var[k] = old * was_var[k] + u * new_var[k];
   }
+  *(int32_t *)c->out[2].data = *(const int32_t *)c->in[2].data + 1;
 }
 const dor_kernel bn_running_cpu = {.name = "bn_running_cpu", .run = bn_running_run};

@@ -23,17 +23,20 @@ static void body(const void *job, int64_t lo, int64_t hi) /* rows of y */
       memcpy(s->to + (row * s->large.d[2] + j) * c, s->from + source(s, row, j) * c, (size_t)c * sizeof *s->to);
 }
 
-static void dx_body(const void *job, int64_t lo, int64_t hi) /* images */
+DOR_CLONES static void add(float *restrict to, const float *from, int64_t n)
+{
+  for (int64_t k = 0; k < n; k++) to[k] += from[k];
+}
+
+static void dx_body(const void *job, int64_t lo, int64_t hi) /* rows of dx, through all images */
 {
   const resize *s = job;
-  int64_t c = s->large.d[3], image = (int64_t)s->small.d[1] * s->small.d[2] * c;
-  memset(s->to + lo * image, 0, (size_t)((hi - lo) * image) * sizeof *s->to);
-  for (int64_t row = lo * s->large.d[1]; row < hi * s->large.d[1]; row++)
-    for (int64_t j = 0; j < s->large.d[2]; j++) {
-      float *to = s->to + source(s, row, j) * c;
-      const float *from = s->from + (row * s->large.d[2] + j) * c;
-      for (int64_t k = 0; k < c; k++) to[k] += from[k];
-    }
+  int64_t c = s->small.d[3], large = s->large.d[1], small = s->small.d[1];
+  memset(s->to + lo * s->small.d[2] * c, 0, (size_t)((hi - lo) * s->small.d[2] * c) * sizeof *s->to);
+  for (int64_t row = lo; row < hi; row++)
+    for (int64_t i = (row % small * large + small - 1) / small; i < large && i * small / large == row % small; i++) /* the rows copied from this one */
+      for (int64_t j = 0, from = row / small * large + i; j < s->large.d[2]; j++)
+        add(s->to + source(s, from, j) * c, s->from + (from * s->large.d[2] + j) * c, c);
 }
 
 static void resize_run(const dor_call *c)
@@ -45,7 +48,7 @@ static void resize_run(const dor_call *c)
 static void resize_dx_run(const dor_call *c)
 {
   resize s = {c->in[0].shape, c->out[0].shape, c->in[0].data, c->out[0].data};
-  dor_parallel(c->threads, s.large.d[0], 1, dx_body, &s);
+  dor_parallel(c->threads, (int64_t)s.small.d[0] * s.small.d[1], 4, dx_body, &s);
 }
 
 const dor_kernel resize_cpu = {.name = "resize_cpu", .run = resize_run};

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "nn/pose_net.h"
 #include "train/setup.h"
 
 static void parameters(const dor_params *p)
@@ -100,7 +101,7 @@ typedef struct shape_cfg { /* what a model's own keys do not say */
 static const dor_key shape_keys[] = {
 #define KEYS_OF shape_cfg
 #include "base/keys_rows.h"
-    KEY_INTS(size, "128,128", 1, 65536, "pixel", "pictures: height, width")
+    KEY_INTS(size, "", 1, 65536, "pixel", "pictures: height, width; by default 128,128, or 512,512 for a model that gives maps")
     KEY_INT(features, 16, 1, 1000000, "", "numbers: how many")
     KEY_INT(outputs, 2, 1, 100000, "class", "of the last linear layer")
     KEY_INT(batch, 1, 1, 65536, "sample", "rows at a time")
@@ -124,48 +125,82 @@ static dor_status model_settings(dor_cli *c, const dor_model *m, void *cfg, shap
   DOR_TRY(dor_schema_defaults(shape_keys, s, &c->arena));
   DOR_TRY(dor_schema_load(m->keys, cfg, &root, names_of(shape_keys, own, 8), &c->arena));
   DOR_TRY(dor_schema_load(shape_keys, s, &root, names_of(m->keys, models, 64), &c->arena));
+  static const int64_t small[] = {128, 128}, large[] = {512, 512};
+  if (!s->size.n) s->size = (dor_ints){2, m->maps ? large : small};
   DOR_NEED(s->size.n == 2, CONFIG, "command line: 'size' wants height,width, got %d numbers", s->size.n);
   return DOR_OK;
 }
 
-static dor_status build_model(const dor_model *m, const void *cfg, const shape_cfg *s, dor_params *params, dor_program **out)
+typedef struct described {
+  dor_params params;
+  dor_program *eval, *train; /* train: of models that give maps */
+  double macs, charged;      /* of the convolutions, and as HRNet's authors count */
+} described;
+
+static dor_status compile(dor_graph *g, dor_status made, dor_program **out)
+{
+  if (!made) return dor_program_build(out, g, &dor_backend_cpu, &(dor_program_options){.threads = 1});
+  dor_graph_release(g);
+  return made;
+}
+
+static dor_status build_vector(const dor_model *m, const void *cfg, const shape_cfg *s, described *d)
 {
   dor_graph g;
   dor_type t = {.dtype = DOR_F32};
   bool pictures = !strcmp(m->takes, "image");
   t.shape = pictures ? DOR_SHAPE((int32_t)s->batch, (int32_t)s->size.v[0], (int32_t)s->size.v[1], 1) : DOR_SHAPE((int32_t)s->batch, (int32_t)s->features);
-  dor_graph_init(&g, params, false);
+  dor_graph_init(&g, &d->params, false);
   dor_val logits = dor_layer_linear(&g, "out", m->body(&g, cfg, dor_graph_input(&g, "x0", t)), (int32_t)s->outputs);
   dor_graph_keep(&g, logits, "logits");
-  dor_status status = dor_graph_status(&g);
-  if (status) {
-    dor_graph_release(&g);
-    return status;
-  }
-  return dor_program_build(out, &g, &dor_backend_cpu, &(dor_program_options){.threads = 1});
+  d->macs = d->charged = dor_conv_macs(&g, false);
+  return compile(&g, dor_graph_status(&g), &d->eval);
+}
+
+static dor_status build_maps(const dor_model *m, const void *cfg, const shape_cfg *s, described *d)
+{
+  dor_graph g;
+  dor_pose_net net;
+  dor_shape x = DOR_SHAPE((int32_t)s->batch, (int32_t)s->size.v[0], (int32_t)s->size.v[1], 3);
+  dor_graph_init(&g, &d->params, false);
+  dor_status made = dor_pose_graph_eval(&g, m, cfg, x, &net);
+  d->macs = dor_conv_macs(&g, false), d->charged = dor_conv_macs(&g, true);
+  DOR_TRY(compile(&g, made, &d->eval));
+  dor_graph_init(&g, &d->params, true);
+  made = dor_pose_graph_train(&g, m, cfg, x, &(dor_pose_loss){.push = 1e-3, .pull = 1e-3, .people = 30}, false, &net);
+  return compile(&g, made, &d->train);
+}
+
+static void print_model(const dor_cli *c, const dor_model *m, const shape_cfg *s, const described *d)
+{
+  dor_out("%s (%s): %lld parameters", m->name, m->source, (long long)dor_params_count(&d->params, true));
+  if (d->macs > 0) dor_out(", %.5g GMAC of convolution for %lld picture%s", d->macs * 1e-9, (long long)s->batch, s->batch == 1 ? "" : "s");
+  if (d->charged > d->macs) dor_out(" (%.5g as published: transposed convolutions at every pixel of their output)", d->charged * 1e-9);
+  dor_out("\n");
+  parameters(&d->params);
+  program("evaluation", d->eval);
+  if (d->train) program("training step, forward and backward", d->train);
+  else dor_say(c, "next: a config whose nets have kind = \"%s\"; dorsum describe CONFIG shows its training step too", m->name);
 }
 
 static dor_status of_model(dor_cli *c, const dor_model *m)
 {
   shape_cfg s;
-  dor_params params = {0};
-  dor_program *p = NULL;
+  described d = {0};
   bool started = false;
   void *cfg = dor_arena_alloc(&c->arena, m->cfg_size);
   DOR_NEED(cfg, NOMEM, "out of memory");
   DOR_TRY(model_settings(c, m, cfg, &s));
-  dor_status status = build_model(m, cfg, &s, &params, &p);
+  dor_status status = m->maps ? build_maps(m, cfg, &s, &d) : build_vector(m, cfg, &s, &d);
   if (!status && c->json) {
-    summary_json(m->name, &params, p, NULL, &started);
+    summary_json(m->name, &d.params, d.eval, d.train, &started);
     dor_out("]\n");
   } else if (!status) {
-    dor_out("%s (%s): %lld parameters\n", m->name, m->source, (long long)dor_params_count(&params, true));
-    parameters(&params);
-    program("evaluation", p);
-    dor_say(c, "next: a config whose nets have kind = \"%s\"; dorsum describe CONFIG shows its training step too", m->name);
+    print_model(c, m, &s, &d);
   }
-  dor_program_release(p);
-  dor_params_release(&params);
+  dor_program_release(d.train);
+  dor_program_release(d.eval);
+  dor_params_release(&d.params);
   return status;
 }
 
@@ -187,6 +222,7 @@ const dor_command dor_command_describe = {
     .options = "azJq",
     .examples = "  dorsum describe silhouette_cnn channels=16,32 --size 64,64\n"
                 "  dorsum describe mlp hidden=32 features=6\n"
+                "  dorsum describe higherhrnet width=48 --size 640,640 batch=2\n"
                 "  dorsum describe experiments/backtracker/quick.cfg --arm joint\n",
     .text = "A config is described with its data, as it would be trained; a model by name alone (dorsum help models), with its own\n"
             "keys and size, features, outputs, batch. One line a node: op, inputs, outputs with shapes, memory, kernel.\n",

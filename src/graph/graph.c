@@ -119,7 +119,7 @@ static dor_status make_param(dor_graph *g, const dor_param_spec *spec, dor_val *
   dor_kind kind = spec->state ? DOR_STATE : DOR_PARAM;
   *out = find_block(g, kind, p->offset, spec->shape);
   if (*out != DOR_NONE) return DOR_OK;
-  return new_value(g, (dor_value){{spec->shape, DOR_F32}, kind, p->offset, false, DOR_NONE, p->spec.name}, out);
+  return new_value(g, (dor_value){{spec->shape, spec->dtype}, kind, p->offset, false, DOR_NONE, p->spec.name}, out);
 }
 
 dor_val dor_graph_param(dor_graph *g, const dor_param_spec *spec)

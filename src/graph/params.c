@@ -33,7 +33,7 @@ static dor_status same(const dor_param_spec *have, const dor_param_spec *want)
   dor_shape_text a, b;
   DOR_NEED(dor_shape_same(have->shape, want->shape), SHAPE, "parameter '%s' is %s and was wanted as %s", have->name,
            dor_shape_print(have->shape, a), dor_shape_print(want->shape, b));
-  DOR_NEED(have->state == want->state && have->layout == want->layout && !memcmp(have->chw, want->chw, sizeof have->chw), ARG,
+  DOR_NEED(have->state == want->state && have->dtype == want->dtype && have->layout == want->layout && !memcmp(have->chw, want->chw, sizeof have->chw), ARG,
            "parameter '%s' is wanted in two ways: trained and not, or with two file layouts", have->name);
   return DOR_OK;
 }
@@ -41,10 +41,10 @@ static dor_status same(const dor_param_spec *have, const dor_param_spec *want)
 static dor_status check_layout(const dor_param_spec *s)
 {
   dor_shape_text text;
-  bool hwio = s->layout == DOR_FILE_OIHW || s->layout == DOR_FILE_IOHW;
   DOR_NEED(s->layout != DOR_FILE_LINEAR || s->shape.n == 2, SHAPE, "parameter '%s' %s: a linear layer's has two dimensions", s->name,
            dor_shape_print(s->shape, text));
-  DOR_NEED(!hwio || s->shape.n == 4, SHAPE, "parameter '%s' %s: a convolution's has four dimensions", s->name, dor_shape_print(s->shape, text));
+  DOR_NEED(s->layout != DOR_FILE_OIHW || s->shape.n == 4, SHAPE, "parameter '%s' %s: a convolution's has four dimensions", s->name,
+           dor_shape_print(s->shape, text));
   DOR_NEED(s->layout != DOR_FILE_LINEAR_CHW || (s->shape.n == 2 && s->chw[0] * s->chw[1] * s->chw[2] == s->shape.d[0]), SHAPE,
            "parameter '%s' %s does not fit a flatten of [%d,%d,%d]", s->name, dor_shape_print(s->shape, text), s->chw[0], s->chw[1], s->chw[2]);
   return DOR_OK;
@@ -55,6 +55,7 @@ dor_status dor_params_add(dor_params *p, const dor_param_spec *spec, int32_t *in
   *index = dor_params_find(p, spec->name);
   if (*index >= 0) return same(&p->at[*index].spec, spec);
   DOR_TRY(check_layout(spec));
+  DOR_NEED(spec->dtype == DOR_F32 || (spec->dtype == DOR_I32 && spec->state), ARG, "parameter '%s': numbers are f32, counters are states", spec->name);
   if (p->n == p->cap) {
     int32_t cap = p->cap ? 2 * p->cap : 64;
     void *at = dor_realloc(p->at, (size_t)cap * sizeof *p->at);
@@ -84,7 +85,6 @@ dor_shape dor_param_file_shape(const dor_param *p)
 {
   dor_shape s = p->spec.shape;
   if (p->spec.layout == DOR_FILE_OIHW) return DOR_SHAPE(s.d[3], s.d[2], s.d[0], s.d[1]);
-  if (p->spec.layout == DOR_FILE_IOHW) return DOR_SHAPE(s.d[2], s.d[3], s.d[0], s.d[1]);
   if (p->spec.layout == DOR_FILE_LINEAR || p->spec.layout == DOR_FILE_LINEAR_CHW) return DOR_SHAPE(s.d[1], s.d[0]);
   return s;
 }
@@ -99,10 +99,6 @@ static int64_t from_file_index(const dor_param_spec *s, int64_t i)
   case DOR_FILE_OIHW:
     hw = i % ((int64_t)d[0] * d[1]), rest = i / ((int64_t)d[0] * d[1]);
     a = rest / d[2], b = rest % d[2];
-    return (hw * d[2] + b) * d[3] + a;
-  case DOR_FILE_IOHW:
-    hw = i % ((int64_t)d[0] * d[1]), rest = i / ((int64_t)d[0] * d[1]);
-    a = rest % d[3], b = rest / d[3];
     return (hw * d[2] + b) * d[3] + a;
   case DOR_FILE_LINEAR: return i % d[0] * d[1] + i / d[0];
   case DOR_FILE_LINEAR_CHW:
@@ -145,6 +141,7 @@ void dor_params_init(const dor_params *p, uint64_t seed, void *param_block, void
   if (p->state_bytes) memset(state_block, 0, p->state_bytes);
   for (int32_t k = 0; k < p->n; k++) {
     const dor_param_spec *s = &p->at[k].spec;
+    if (s->dtype != DOR_F32) continue;
     float *x = (float *)(void *)((char *)(s->state ? state_block : param_block) + p->at[k].offset);
     dor_rng r = dor_rng_stream(seed, dor_hash_name(s->name), 0);
     int64_t n = dor_shape_size(s->shape);

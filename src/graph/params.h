@@ -15,8 +15,8 @@
 typedef enum dor_file_layout {
   DOR_FILE_SAME,     /* vectors */
   DOR_FILE_LINEAR,   /* Linear: memory [I,O] <-> file [O,I] */
-  DOR_FILE_OIHW,     /* convolution: memory [K,K,I/groups,O] (hwio) <-> file [O,I/groups,K,K] */
-  DOR_FILE_IOHW,     /* transposed convolution: file [I,O,K,K] */
+  DOR_FILE_OIHW,     /* convolution: memory [K,K,I/groups,O] (hwio) <-> file [O,I/groups,K,K]. A transposed one is kept as the
+                      * convolution it transposes, memory [K,K,O/groups,I], so its file is PyTorch's [I,O/groups,K,K] by the same rule */
   DOR_FILE_LINEAR_CHW /* Linear after a flatten of [C,H,W]: memory [HWC,O] <-> file [O,CHW] */
 } dor_file_layout;
 
@@ -25,6 +25,7 @@ typedef enum dor_init { DOR_INIT_ZERO, DOR_INIT_ONE, DOR_INIT_NORMAL, DOR_INIT_U
 typedef struct dor_param_spec {
   const char *name;             /* "weight"; the scope is put before it */
   dor_shape shape;              /* in memory */
+  dor_dtype dtype;              /* F32, or I32: a counter among the states, I64 in files, from 0 */
   bool state;                   /* a running statistic: not trained, saved with the parameters */
   dor_file_layout layout;
   int32_t chw[3];               /* LINEAR_CHW */
@@ -56,7 +57,7 @@ int64_t dor_params_count(const dor_params *p, bool trainable_only);             
 /* Fill both blocks: counter RNG keyed by seed and name, in file order of elements, so that layout never changes the values. */
 void dor_params_init(const dor_params *p, uint64_t seed, void *param_block, void *state_block);
 
-/* One parameter between memory and file layout; n elements. */
+/* One parameter between memory and file layout; of numbers, not of counters. */
 void dor_param_to_file(const dor_param *p, const float *memory, float *file);
 void dor_param_from_file(const dor_param *p, const float *file, float *memory);
 dor_shape dor_param_file_shape(const dor_param *p);

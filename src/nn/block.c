@@ -47,18 +47,55 @@ dor_val dor_layer_dense(dor_graph *g, const char *name, dor_val x, int32_t out, 
 
 dor_val dor_layer_linear(dor_graph *g, const char *name, dor_val x, int32_t out) { return dor_layer_dense(g, name, x, out, false); }
 
-dor_val dor_layer_conv(dor_graph *g, const char *name, dor_val x, int32_t out, int32_t kernel, int32_t stride, bool bias)
+static int32_t fan_of(dor_start s, int32_t in, int32_t out) { return s.init == DOR_INIT_KAIMING_NORMAL_OUT ? out : in; }
+
+static dor_val conv_weight(dor_graph *g, const dor_conv_layer *c, int32_t in, int32_t out, int32_t fan)
+{
+  return dor_graph_param(g, &(dor_param_spec){.name = "weight", .shape = DOR_SHAPE(c->kernel, c->kernel, in, out), .layout = DOR_FILE_OIHW,
+                                              .init = c->start.init, .init_a = c->start.sd, .fan = fan});
+}
+
+static dor_val conv_bias(dor_graph *g, const dor_conv_layer *c, int32_t fan)
+{
+  dor_init init = c->start.init == DOR_INIT_KAIMING_UNIFORM ? DOR_INIT_KAIMING_UNIFORM : DOR_INIT_ZERO;
+  return dor_graph_param(g, &(dor_param_spec){.name = "bias", .shape = DOR_SHAPE(c->out), .init = init, .fan = fan, .no_decay = true});
+}
+
+dor_val dor_layer_conv_from(dor_graph *g, dor_val x, const dor_conv_layer *c)
 {
   if (g->status) return DOR_NONE;
-  int32_t in = dor_graph_type(g, x).shape.d[3], fan = in * kernel * kernel;
-  size_t mark = dor_graph_push(g, "%s", name);
-  dor_val w = dor_graph_param(g, &(dor_param_spec){.name = "weight", .shape = DOR_SHAPE(kernel, kernel, in, out), .layout = DOR_FILE_OIHW,
-                                                   .init = DOR_INIT_KAIMING_UNIFORM, .fan = fan});
-  dor_val b = bias ? bias_param(g, out, fan) : DOR_NONE;
-  dor_val y = dor_conv2d(g, x, w, stride, kernel / 2, 1, 1);
-  if (bias) y = dor_bias(g, y, b);
+  int32_t in = dor_graph_type(g, x).shape.d[3], taps = c->kernel * c->kernel;
+  size_t mark = dor_graph_push(g, "%s", c->name);
+  dor_val w = conv_weight(g, c, in, c->out, fan_of(c->start, in, c->out) * taps);
+  dor_val b = c->bias ? conv_bias(g, c, in * taps) : DOR_NONE;
+  dor_val y = dor_conv2d(g, x, w, c->stride, c->kernel / 2, 1, 1);
+  if (c->bias) y = dor_bias(g, y, b);
   dor_graph_pop(g, mark);
   return y;
+}
+
+dor_val dor_layer_conv(dor_graph *g, const char *name, dor_val x, int32_t out, int32_t kernel, int32_t stride, bool bias)
+{
+  return dor_layer_conv_from(g, x, &(dor_conv_layer){name, out, kernel, stride, bias, DOR_START_PYTORCH});
+}
+
+/* In memory the weight is that of the convolution it transposes. An output pixel is reached by one in stride^2 taps. */
+dor_val dor_layer_conv_transpose(dor_graph *g, dor_val x, const dor_conv_layer *c, int32_t pad, int32_t output_pad)
+{
+  if (g->status) return DOR_NONE;
+  int32_t in = dor_graph_type(g, x).shape.d[3];
+  size_t mark = dor_graph_push(g, "%s", c->name);
+  dor_val w = conv_weight(g, c, c->out, in, in * c->kernel * c->kernel / (c->stride * c->stride));
+  dor_val y = dor_conv_transpose2d(g, x, w, c->stride, pad, output_pad, 1);
+  dor_graph_pop(g, mark);
+  return y;
+}
+
+dor_val dor_layer_conv_bn(dor_graph *g, dor_val x, const dor_conv_bn *c)
+{
+  x = dor_layer_conv_from(g, x, &(dor_conv_layer){c->conv, c->out, c->kernel, c->stride, false, c->start});
+  x = dor_layer_batch_norm(g, c->bn, x, 0.1f, 1e-5f);
+  return c->relu ? dor_relu(g, x) : x;
 }
 
 dor_val dor_layer_batch_norm(dor_graph *g, const char *name, dor_val x, float momentum, float eps)
@@ -70,7 +107,8 @@ dor_val dor_layer_batch_norm(dor_graph *g, const char *name, dor_val x, float mo
   dor_val beta = dor_graph_param(g, &(dor_param_spec){.name = "bias", .shape = s, .init = DOR_INIT_ZERO, .no_decay = true});
   dor_val mean = dor_graph_param(g, &(dor_param_spec){.name = "running_mean", .shape = s, .state = true, .init = DOR_INIT_ZERO});
   dor_val var = dor_graph_param(g, &(dor_param_spec){.name = "running_var", .shape = s, .state = true, .init = DOR_INIT_ONE});
-  dor_val y = dor_batch_norm(g, x, gamma, beta, mean, var, (double)eps, (double)momentum);
+  dor_val batches = dor_graph_param(g, &(dor_param_spec){.name = "num_batches_tracked", .dtype = DOR_I32, .state = true});
+  dor_val y = dor_batch_norm(g, x, gamma, beta, &(dor_norm_state){mean, var, batches}, (double)eps, (double)momentum);
   dor_graph_pop(g, mark);
   return y;
 }

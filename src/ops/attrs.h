@@ -48,6 +48,7 @@ typedef struct dor_bn_running_attr { double momentum, unbias; } dor_bn_running_a
 typedef struct dor_dropout_attr { double p; } dor_dropout_attr;
 
 typedef struct dor_ce_attr { double smoothing; } dor_ce_attr;
+typedef struct dor_ae_attr { double push, pull; bool hinge; } dor_ae_attr; /* factors of the two terms; hinge: of two means' distance */
 
 typedef struct dor_clip_attr { double max_norm; } dor_clip_attr;
 typedef struct dor_sgd_attr { double lr_factor, decay, momentum; bool nesterov; } dor_sgd_attr;

@@ -9,7 +9,9 @@
  *   grad       of bn_norm, for mean and var that bn_stats made of this very x: dgamma = sum dy h, dbeta = sum dy,
  *              dx = gamma / sqrt(var + eps) (dy - dbeta / n - h dgamma / n).
  *              What mean and var contribute is in that dx already: they carry no gradient of their own.
- *   bn_running r <- (1 - momentum) r + momentum s, in place; the variance of n - 1 goes into the running one
+ *   bn_infer   the same with the running moments, which are constants: dx = gamma / sqrt(var + eps) dy (bn_infer_dx),
+ *              dgamma and dbeta as above
+ *   bn_running r <- (1 - momentum) r + momentum s, in place; the variance of n - 1 goes into the running one; one batch more is counted
  *   source     Ioffe & Szegedy, arXiv:1502.03167; PyTorch BatchNorm2d */
 #include "ops/ops.h"
 
@@ -109,10 +111,36 @@ const dor_op dor_op_bn_norm = {.id = DOR_OP_bn_norm, .name = "bn_norm", .formula
                                .cost = norm_cost, .ref = norm_ref, .grad = norm_grad, .cases = norm_cases};
 
 /* bn_infer: the same with the running moments, which are constants. */
+static dor_status infer_grad(dor_graph *g, const dor_node *n, const dor_val gout[], dor_val gin[])
+{
+  double eps = ((const dor_bn_attr *)n->attr)->eps;
+  gin[0] = dor_bn_infer_dx(g, gout[0], n->in[2], n->in[3], eps);
+  gin[3] = dor_bn_reduce(g, gout[0], n->in[0], n->in[1], n->in[2], eps);
+  gin[4] = dor_graph_output(g, gin[3], 1);
+  return g->status;
+}
 
 const dor_op dor_op_bn_infer = {.id = DOR_OP_bn_infer, .name = "bn_infer", .formula = "y = gamma (x - mean) / sqrt(var + eps) + beta",
-                                .nin = 5, .nout = 1, .attr_size = sizeof(dor_bn_attr), .keys = keys, .infer = norm_infer,
-                                .cost = norm_cost, .ref = norm_ref, .cases = norm_cases};
+                                .nin = 5, .nout = 1, .given = 6, .attr_size = sizeof(dor_bn_attr), .keys = keys, .infer = norm_infer,
+                                .cost = norm_cost, .ref = norm_ref, .grad = infer_grad, .cases = norm_cases};
+
+/* bn_infer_dx: (dy, var, gamma) -> dx */
+static void infer_dx_ref(const dor_refcall *c)
+{
+  const dor_bn_attr *a = c->attr;
+  int64_t k = dor_last_dim(c->type_in[0].shape), n = dor_shape_size(c->type_in[0].shape);
+  for (int64_t i = 0; i < n; i++) c->out[0][i] = c->in[2][i % k] / sqrt(c->in[1][i % k] + a->eps) * c->in[0][i];
+}
+
+static const dor_case infer_dx_cases[] = {
+    {.name = "rows", .attr = &eps5, .in = {DOR_DIMS(9, 7), C7, C7}, .fill = {[1] = DOR_FILL_POSITIVE}},
+    {.name = "image", .attr = &eps5, .in = {IMAGE, C7, C7}, .fill = {[1] = DOR_FILL_POSITIVE}},
+    {0},
+};
+
+const dor_op dor_op_bn_infer_dx = {.id = DOR_OP_bn_infer_dx, .name = "bn_infer_dx", .formula = "dx = gamma / sd dy", .nin = 3, .nout = 1,
+                                   .attr_size = sizeof(dor_bn_attr), .keys = keys, .infer = norm_infer, .cost = norm_cost, .ref = infer_dx_ref,
+                                   .cases = infer_dx_cases};
 
 /* bn_reduce: (dy, x, mean, var) -> dgamma, dbeta */
 static dor_status reduce_infer(const dor_infer *c)
@@ -184,15 +212,18 @@ const dor_op dor_op_bn_dx = {.id = DOR_OP_bn_dx, .name = "bn_dx", .formula = "dx
                              .nout = 1, .attr_size = sizeof(dor_bn_attr), .keys = keys, .infer = dx_infer, .cost = dx_cost,
                              .ref = dx_ref, .cases = dx_cases};
 
-/* bn_running: (running_mean, running_var, mean, var) -> the first two, in place */
+/* bn_running: (running_mean, running_var, batches, mean, var) -> the first three, in place; batches is one i32 */
 static const dor_key running_keys[] = {DOR_ATTR_REAL(dor_bn_running_attr, momentum, "weight of this batch"),
                                        DOR_ATTR_REAL(dor_bn_running_attr, unbias, "n / (n - 1)"), {0}};
 
 static dor_status running_infer(const dor_infer *c)
 {
-  DOR_NEED(c->in[0].shape.n == 1, SHAPE, "bn_running: wants [C]");
-  DOR_TRY(vectors(c, 1, c->in[0].shape.d[0]));
-  c->out[0].shape = c->out[1].shape = c->in[0].shape;
+  dor_shape s = c->in[0].shape;
+  DOR_NEED(s.n == 1 && dor_shape_same(s, c->in[1].shape), SHAPE, "bn_running: wants [C]");
+  DOR_TRY(vectors(c, 3, s.d[0]));
+  DOR_NEED(c->in[2].dtype == DOR_I32 && dor_shape_size(c->in[2].shape) == 1, SHAPE, "bn_running: batches are counted in one i32");
+  c->out[0].shape = c->out[1].shape = s;
+  c->out[2] = c->in[2];
   return DOR_OK;
 }
 
@@ -200,18 +231,20 @@ static void running_ref(const dor_refcall *c)
 {
   const dor_bn_running_attr *a = c->attr;
   for (int32_t j = 0; j < c->type_in[0].shape.d[0]; j++) {
-    c->out[0][j] = (1 - a->momentum) * c->in[0][j] + a->momentum * c->in[2][j];
-    c->out[1][j] = (1 - a->momentum) * c->in[1][j] + a->momentum * a->unbias * c->in[3][j];
+    c->out[0][j] = (1 - a->momentum) * c->in[0][j] + a->momentum * c->in[3][j];
+    c->out[1][j] = (1 - a->momentum) * c->in[1][j] + a->momentum * a->unbias * c->in[4][j];
   }
+  c->out[2][0] = c->in[2][0] + 1;
 }
 
 static const dor_case running_cases[] = {
-    {.name = "small", .attr = &(dor_bn_running_attr){0.1, 60.0 / 59}, .in = {C7, C7, C7, C7}, .fill = {[1] = DOR_FILL_POSITIVE, [3] = DOR_FILL_POSITIVE}},
+    {.name = "small", .attr = &(dor_bn_running_attr){0.1, 60.0 / 59}, .in = {C7, C7, DOR_DIMS(1), C7, C7}, .dtype = {[2] = DOR_I32},
+     .fill = {[1] = DOR_FILL_POSITIVE, [2] = DOR_FILL_LABELS, [4] = DOR_FILL_POSITIVE}, .labels = 1000},
     {0},
 };
 
-const dor_op dor_op_bn_running = {.id = DOR_OP_bn_running, .name = "bn_running", .formula = "r = (1 - m) r + m s", .nin = 4, .nout = 2,
-                                  .alias = {1, 2}, .attr_size = sizeof(dor_bn_running_attr), .keys = running_keys, .infer = running_infer,
+const dor_op dor_op_bn_running = {.id = DOR_OP_bn_running, .name = "bn_running", .formula = "r = (1 - m) r + m s, batches += 1", .nin = 5, .nout = 3,
+                                  .alias = {1, 2, 3}, .attr_size = sizeof(dor_bn_running_attr), .keys = running_keys, .infer = running_infer,
                                   .cost = dor_cost_stream, .ref = running_ref, .cases = running_cases};
 
 dor_val dor_bn_stats(dor_graph *g, dor_val x) { return dor_graph_add(g, &dor_op_bn_stats, NULL, 1, (dor_val[]){x}); }
@@ -236,18 +269,23 @@ dor_val dor_bn_dx(dor_graph *g, dor_val dy, dor_val x, dor_val mean, dor_val var
   return dor_graph_add(g, &dor_op_bn_dx, &(dor_bn_attr){eps}, 7, (dor_val[]){dy, x, mean, var, gamma, dgamma, dbeta});
 }
 
-dor_val dor_bn_running(dor_graph *g, dor_val running_mean, dor_val running_var, dor_val mean, dor_val var, int64_t count, double momentum)
+dor_val dor_bn_infer_dx(dor_graph *g, dor_val dy, dor_val var, dor_val gamma, double eps)
 {
-  dor_bn_running_attr a = {momentum, count > 1 ? (double)count / (double)(count - 1) : 1};
-  return dor_graph_add(g, &dor_op_bn_running, &a, 4, (dor_val[]){running_mean, running_var, mean, var});
+  return dor_graph_add(g, &dor_op_bn_infer_dx, &(dor_bn_attr){eps}, 3, (dor_val[]){dy, var, gamma});
 }
 
-dor_val dor_batch_norm(dor_graph *g, dor_val x, dor_val gamma, dor_val beta, dor_val running_mean, dor_val running_var, double eps, double momentum)
+dor_val dor_bn_running(dor_graph *g, const dor_norm_state *s, dor_val mean, dor_val var, int64_t count, double momentum)
+{
+  dor_bn_running_attr a = {momentum, count > 1 ? (double)count / (double)(count - 1) : 1};
+  return dor_graph_add(g, &dor_op_bn_running, &a, 5, (dor_val[]){s->mean, s->var, s->batches, mean, var});
+}
+
+dor_val dor_batch_norm(dor_graph *g, dor_val x, dor_val gamma, dor_val beta, const dor_norm_state *s, double eps, double momentum)
 {
   if (g->status) return DOR_NONE;
-  if (!g->training) return dor_bn_infer(g, x, running_mean, running_var, gamma, beta, eps);
-  dor_shape s = dor_graph_type(g, x).shape;
+  if (!g->training) return dor_bn_infer(g, x, s->mean, s->var, gamma, beta, eps);
+  dor_shape shape = dor_graph_type(g, x).shape;
   dor_val mean = dor_bn_stats(g, x), var = dor_graph_output(g, mean, 1);
-  dor_bn_running(g, running_mean, running_var, mean, var, dor_shape_size(s) / dor_last_dim(s), momentum);
+  dor_bn_running(g, s, mean, var, dor_shape_size(shape) / dor_last_dim(shape), momentum);
   return dor_bn_norm(g, x, mean, var, gamma, beta, eps);
 }

@@ -47,3 +47,16 @@ dor_cost dor_cost_stream(const dor_infer *c)
 }
 
 int32_t dor_last_dim(dor_shape s) { return s.n ? s.d[s.n - 1] : 1; }
+
+double dor_conv_macs(const dor_graph *g, bool charge_output)
+{
+  double macs = 0;
+  for (int32_t k = 0; k < g->nnode; k++) {
+    const dor_node *n = &g->node[k];
+    bool transposed = n->op == &dor_op_conv_transpose2d;
+    if (n->op != &dor_op_conv2d && !transposed) continue;
+    const int32_t *stride = ((const dor_conv2d_attr *)n->attr)->stride;
+    macs += dor_node_cost(g, k).flops / 2 * (transposed && charge_output ? stride[0] * stride[1] : 1);
+  }
+  return macs;
+}

@@ -23,6 +23,9 @@ extern const dor_op *const dor_ops[DOR_OP_COUNT];
 extern const dor_fuse_row dor_fuse_rows[]; /* from fuse.def */
 const dor_op *dor_op_find(const char *name);
 
+/* A batch norm's states: running moments [C], and batches seen, one i32. */
+typedef struct dor_norm_state { dor_val mean, var, batches; } dor_norm_state;
+
 /* OP(name, own CPU kernel, oneDNN, own CUDA kernel, cuDNN or cuBLASLt, builder's parameters) */
 #define OP(name, cpu, onednn, cuda, cudnn, params) dor_val dor_##name params;
 #include "ops/ops.def"
@@ -31,9 +34,13 @@ const dor_op *dor_op_find(const char *name);
 /* [N, ...] -> [N, rest]: a reshape. */
 dor_val dor_flatten(dor_graph *g, dor_val x);
 
-/* Batch norm by the graph's mode: training normalises with the batch's moments and moves the running ones (kept values of
- * the program), otherwise the running ones serve. x [N,C] or [N,H,W,C]; the four others [C]. */
-dor_val dor_batch_norm(dor_graph *g, dor_val x, dor_val gamma, dor_val beta, dor_val running_mean, dor_val running_var, double eps, double momentum);
+/* Batch norm by the graph's mode: training normalises with the batch's moments, moves the running ones and counts the batch (in
+ * place), otherwise the running ones serve. x [N,C] or [N,H,W,C]; gamma, beta [C]. */
+dor_val dor_batch_norm(dor_graph *g, dor_val x, dor_val gamma, dor_val beta, const dor_norm_state *s, double eps, double momentum);
+
+/* Multiply-adds of a graph's forward convolutions, as written (before fusion). charge_output: a transposed one at every pixel of its
+ * output, stride^2 times too many, as the profiler of HRNet's authors counts; published figures are in that currency. */
+double dor_conv_macs(const dor_graph *g, bool charge_output);
 
 /* The random counter of a step and its part: dropout's "where". */
 static inline uint64_t dor_dropout_counter(const dor_step *s) { return s->step << 16 ^ s->micro; }

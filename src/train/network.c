@@ -45,6 +45,8 @@ static dor_status check_takes(const maker *m, const dor_net *net, int32_t slot)
   DOR_NEED(net || m->arm->head, CONFIG, "%s: input '%s' of arm '%s' has no net, and there is no head",
            m->arm->tree ? dor_tree_where(m->arm->tree, where) : "config", input, m->arm->name);
   const dor_model *model = net ? net->model : m->arm->head->model;
+  DOR_NEED(model->body, CONFIG, "%s: net '%s' (%s) gives maps, and an arm needs a vector", net && net->tree ? dor_tree_where(net->tree, where) : "config",
+           net ? net->name : m->arm->head->name, model->name);
   DOR_NEED(!strcmp(model->takes, takes), CONFIG, "%s: net '%s' (%s) takes a %s, input '%s' is a%s %s",
            net && net->tree ? dor_tree_where(net->tree, where) : "config", net ? net->name : m->arm->head->name, model->name, model->takes, input,
            *takes == 'i' ? "n" : "", takes);

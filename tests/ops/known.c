@@ -132,18 +132,21 @@ TEST(op_batch_norm_is_that_of_pytorch)
   dor_graph *g = &t.g;
   dor_val gamma = input(g, "gamma", DOR_SHAPE(2)), beta = input(g, "beta", DOR_SHAPE(2)), dy = input(g, "dy", DOR_SHAPE(1, 4, 4, 2));
   dor_val mean = input(g, "mean", DOR_SHAPE(2)), var = input(g, "var", DOR_SHAPE(2)), grad[3];
-  dor_val y = dor_batch_norm(g, t.x, gamma, beta, mean, var, 1e-5, 0.1);
+  dor_norm_state s = {mean, var, dor_graph_input(g, "batches", (dor_type){DOR_SHAPE(1), DOR_I32})};
+  dor_val y = dor_batch_norm(g, t.x, gamma, beta, &s, 1e-5, 0.1);
   int32_t running = -1;
   for (int32_t k = 0; k < g->nnode; k++)
     if (g->node[k].op == &dor_op_bn_running) running = k;
   OK(dor_graph_grad(g, &dor_op_accumulate, y, dy, 3, (dor_val[]){t.x, gamma, beta}, grad));
   double r[32];
   for (int i = 0; i < 32; i++) r[i] = cos(3 * i);
-  numbers v = evaluated(g, (const double *const[]){t.a, (double[]){1.5, .5}, (double[]){(double).1f, (double)-.2f}, r, (double[]){0, 0}, (double[]){1, 1}}, 6);
+  const double *in[] = {t.a, (double[]){1.5, .5}, (double[]){(double).1f, (double)-.2f}, r, (double[]){0, 0}, (double[]){1, 1}, (double[]){41}};
+  numbers v = evaluated(g, in, 7);
   REQUIRE(running >= 0, "no running moments in training");
   same("y", v.at[y], 4, (const double[]){0.129590536118222, 0.4002391652966667, 2.0645220632124244, -0.10301810815296321});
   same("running mean", v.at[g->node[running].out[0]], 2, (const double[]){-0.0013905710160266025, 0.000615650459457523});
   same("running var", v.at[g->node[running].out[1]], 2, (const double[]){0.9530008974923576, 0.9516429590744883});
+  same("batches", v.at[g->node[running].out[2]], 1, (const double[]){42});
   same("dx", v.at[grad[0]], 4, (const double[]){2.506633284578259, -0.8099508595266932, 2.313551640646729, -0.8018682587234247});
   same("dgamma", v.at[grad[1]], 2, (const double[]){0.6314226019696537, -1.074825134977133});
   same("dbeta", v.at[grad[2]], 2, (const double[]){-2.859842995713472, 3.4849337062717516});

@@ -34,7 +34,9 @@ static dor_val block(dor_graph *g, int32_t k, dor_val x, int32_t out)
   dor_shape v = DOR_SHAPE(out);
   dor_val y = dor_conv2d(g, x, param(g, "w", DOR_SHAPE(3, 3, in, out), false, DOR_INIT_KAIMING_UNIFORM, 9 * in), 1, 1, 1, 1);
   dor_val gamma = param(g, "gamma", v, false, DOR_INIT_ONE, 0), beta = param(g, "beta", v, false, DOR_INIT_ZERO, 0);
-  y = dor_batch_norm(g, y, gamma, beta, param(g, "mean", v, true, DOR_INIT_ZERO, 0), param(g, "var", v, true, DOR_INIT_ONE, 0), 1e-5, 0.1);
+  dor_norm_state s = {param(g, "mean", v, true, DOR_INIT_ZERO, 0), param(g, "var", v, true, DOR_INIT_ONE, 0),
+                      dor_graph_param(g, &(dor_param_spec){.name = "batches", .dtype = DOR_I32, .state = true})};
+  y = dor_batch_norm(g, y, gamma, beta, &s, 1e-5, 0.1);
   y = dor_max_pool(g, dor_relu(g, y), 2, 2, 0);
   dor_graph_pop(g, mark);
   return y;

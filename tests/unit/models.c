@@ -63,8 +63,8 @@ TEST(mlp_parameters_are_those_of_pytorch)
   drop(&b);
   build(&b, "mlp", "hidden = [8,4]; norm = \"batch\"; activation = \"tanh\"; dropout = 0.5;", DOR_SHAPE(8, 6), true);
   expect(&b, 6 * 8 + 8 + 16 + 8 * 4 + 4 + 8 + 10,
-         "fc0.weight[8,6] fc0.bias[8] bn0.weight[8] bn0.bias[8] bn0.running_mean[8] bn0.running_var[8] fc1.weight[4,8] fc1.bias[4] "
-         "bn1.weight[4] bn1.bias[4] bn1.running_mean[4] bn1.running_var[4] out.weight[2,4] out.bias[2]");
+         "fc0.weight[8,6] fc0.bias[8] bn0.weight[8] bn0.bias[8] bn0.running_mean[8] bn0.running_var[8] bn0.num_batches_tracked[] fc1.weight[4,8] fc1.bias[4] "
+         "bn1.weight[4] bn1.bias[4] bn1.running_mean[4] bn1.running_var[4] bn1.num_batches_tracked[] out.weight[2,4] out.bias[2]");
   CHECK(count_op(&b, &dor_op_dropout) == 2 && count_op(&b, &dor_op_bn_stats) == 2 && count_op(&b, &dor_op_tanh) == 2, "layers");
   drop(&b);
 }
@@ -84,8 +84,8 @@ TEST(silhouette_cnn_parameters_are_those_of_pytorch)
   built b;
   build(&b, "silhouette_cnn", "channels = [16,32];", DOR_SHAPE(4, 16, 12, 1), true);
   expect(&b, 9 * 16 + 32 + 9 * 16 * 32 + 64 + 66,
-         "conv0.weight[16,1,3,3] bn0.weight[16] bn0.bias[16] bn0.running_mean[16] bn0.running_var[16] conv1.weight[32,16,3,3] bn1.weight[32] "
-         "bn1.bias[32] bn1.running_mean[32] bn1.running_var[32] out.weight[2,32] out.bias[2]");
+         "conv0.weight[16,1,3,3] bn0.weight[16] bn0.bias[16] bn0.running_mean[16] bn0.running_var[16] bn0.num_batches_tracked[] "
+         "conv1.weight[32,16,3,3] bn1.weight[32] bn1.bias[32] bn1.running_mean[32] bn1.running_var[32] bn1.num_batches_tracked[] out.weight[2,32] out.bias[2]");
   drop(&b);
   build(&b, "silhouette_cnn", "channels = [8,16]; kernel = 5; norm = \"none\"; head = \"flatten\"; hidden = [64];",
         DOR_SHAPE(4, 28, 28, 1), true);

@@ -21,7 +21,8 @@ static dor_val norm(dor_graph *g, dor_val x)
   dor_val gamma = param(g, "gamma", DOR_SHAPE(c), DOR_INIT_ONE, 0), beta = param(g, "beta", DOR_SHAPE(c), DOR_INIT_ZERO, 0);
   dor_val mean = dor_graph_param(g, &(dor_param_spec){.name = "mean", .shape = DOR_SHAPE(c), .state = true});
   dor_val var = dor_graph_param(g, &(dor_param_spec){.name = "var", .shape = DOR_SHAPE(c), .state = true, .init = DOR_INIT_ONE});
-  return dor_batch_norm(g, x, gamma, beta, mean, var, 1e-5, 0.1);
+  dor_val batches = dor_graph_param(g, &(dor_param_spec){.name = "batches", .dtype = DOR_I32, .state = true});
+  return dor_batch_norm(g, x, gamma, beta, &(dor_norm_state){mean, var, batches}, 1e-5, 0.1);
 }
 
 static dor_val conv(dor_graph *g, dor_val x, int32_t out, int32_t kernel, int32_t stride)
