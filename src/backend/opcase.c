@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -75,6 +76,6 @@ void dor_opcase_fill(const dor_opcase *c, int32_t i, uint64_t seed, double *to)
   dor_rng r = dor_rng_stream(seed, (uint64_t)i, 0);
   for (int64_t j = 0; j < n; j++) {
     double x = fill == DOR_FILL_DISTINCT ? ((double)scatter(j, n, seed) + 0.5 - (double)(n / 2)) * 4 / (double)n : draw(c->at, fill, &r);
-    to[j] = c->at->dtype[i] == DOR_F32 ? (double)(float)x : x;
+    to[j] = c->at->dtype[i] == DOR_F32 ? (double)(float)x : c->at->dtype[i] == DOR_U8 ? fmod(x, 256) : x;
   }
 }

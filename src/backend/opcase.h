@@ -21,7 +21,7 @@ typedef struct dor_opcase {
 DOR_MUST dor_status dor_opcase_build(dor_opcase *c, const dor_op *op, const dor_case *at);
 
 /* Numbers for input i as its fill says, exact in its type; the same for the same seed.
- *   NOISE in (-1, 1) · POSITIVE in (.1, 1.1) · LABELS 0..labels-1 · BINARY 0 or 1 · PROBABILITY in (.05, .95)
+ *   NOISE in (-1, 1) · POSITIVE in (.1, 1.1) · LABELS 0..labels-1 (modulo 256 in bytes) · BINARY 0 or 1 · PROBABILITY in (.05, .95)
  *   DISTINCT in (-2, 2), no two alike and none near 0, so that nothing lies at a kink or a tie */
 void dor_opcase_fill(const dor_opcase *c, int32_t i, uint64_t seed, double *to);
 

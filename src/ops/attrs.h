@@ -28,6 +28,10 @@ typedef struct dor_pool_attr {
 
 typedef struct dor_size_attr { int32_t size[2]; } dor_size_attr; /* height, width: of y (resize) or of x (its backward) */
 
+enum { DOR_WARP_CHANNELS = 4 };
+typedef struct dor_warp_attr { int32_t size[2]; bool mask; double mean[DOR_WARP_CHANNELS], sd[DOR_WARP_CHANNELS]; } dor_warp_attr; /* of y */
+typedef struct dor_heatmap_attr { int32_t size[2], sigma; } dor_heatmap_attr;
+
 typedef struct dor_matmul_attr { bool ta, tb; } dor_matmul_attr;    /* transpose A, B */
 typedef struct dor_linear_attr { bool relu; } dor_linear_attr;      /* y = max(x w + b, 0) */
 typedef struct dor_slope_attr { double slope; } dor_slope_attr;     /* leaky_relu: of the negative side */
