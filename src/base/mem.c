@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { ALIGN = 256 };
 static const size_t HUGE_PAGE = 2u << 20, LARGE = 4u << 20;
@@ -27,6 +28,12 @@ void *dor_calloc(size_t n, size_t size)
 
 void *dor_realloc(void *p, size_t size) { return dor_mem.realloc(p, size ? size : 1); }
 void dor_free(void *p) { free(p); }
+
+size_t dor_memory_bytes(void)
+{
+  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : (size_t)8 << 30;
+}
 
 /* A mapping that starts on a huge page, or the kernel cannot use one for its head. */
 static void *map_aligned(size_t bytes)

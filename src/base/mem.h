@@ -12,6 +12,8 @@ void *dor_calloc(size_t n, size_t size);       /* zeroed; NULL when out of memor
 void *dor_realloc(void *p, size_t size);
 void dor_free(void *p);
 
+size_t dor_memory_bytes(void);                    /* of this machine; 8 GiB where it does not say */
+
 void *dor_block_alloc(size_t bytes);           /* zeroed, 256-byte aligned (huge pages asked for when large): tensors */
 void dor_block_free(void *p, size_t bytes);
 

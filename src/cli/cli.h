@@ -14,6 +14,8 @@
 #include "base/status.h"
 #include "base/str.h"
 
+struct json_t;
+
 typedef struct dor_cli { /* what was typed after the command's name */
   const struct dor_command *command;
   dor_arena arena;              /* lives as long as the command */
@@ -50,6 +52,8 @@ void dor_usage(dor_str *out); /* what `dorsum help` prints */
 void dor_out(const char *fmt, ...) DOR_PRINTF(1, 2);                    /* data: stdout */
 void dor_out_str(dor_str *s);                                          /* and releases it */
 void dor_out_screen(const char *folder, dor_str *screen);              /* a run's first screen, with its name and path; likewise */
+void dor_out_json(struct json_t *root);                                 /* likewise */
+struct json_t *dor_json_text(const char *text);                        /* also of a path that is no UTF-8: its odd bytes as \xNN */
 void dor_say(const dor_cli *c, const char *fmt, ...) DOR_PRINTF(2, 3);  /* messages: stderr, not with --quiet */
 bool dor_colour(int fd);                                               /* a terminal, and NO_COLOR is not set */
 

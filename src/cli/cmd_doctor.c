@@ -19,6 +19,7 @@
 #include <oneapi/dnnl/dnnl.h>
 
 #include "base/io.h"
+#include "base/mem.h"
 #include "base/version.h"
 
 extern char **environ;
@@ -67,7 +68,7 @@ static void cpu(rows *r)
     if (features[i].has) n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n ? " " : "", features[i].name);
   put(r, "cpu", "%s", *text ? text : "no vector extensions: the portable kernels serve");
   put(r, "threads", "%ld", sysconf(_SC_NPROCESSORS_ONLN));
-  put(r, "memory", "%.1f GiB", (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE) / 1073741824.0);
+  put(r, "memory", "%.1f GiB", (double)dor_memory_bytes() / 1073741824.0);
   put(r, "device", "cpu");
 }
 

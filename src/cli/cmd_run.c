@@ -3,33 +3,15 @@
  * dorsum run: the main job. */
 #include "cli/progress.h"
 
-static void print_bytes(const char *what, size_t bytes) { dor_out("%-22s %8.1f MiB\n", what, (double)bytes / 1048576.0); }
-
-static dor_status dry(dor_cli *c, const dor_experiment *e)
-{
-  dor_dry_run d = {0};
-  dor_str table = {0};
-  dor_run_options o = dor_run_options_of(c);
-  dor_status s = dor_run_dry(e, &o, &d, &table);
-  if (s) dor_str_release(&table);
-  DOR_TRY(s);
-  dor_out_str(&table);
-  print_bytes("data", d.data_bytes);
-  print_bytes("one worker", d.instance_bytes);
-  print_bytes("in all", d.total_bytes);
-  dor_out("%d cell%s, %d side by side on %d thread%s each: about %.3g %s\n", d.cells, d.cells == 1 ? "" : "s", d.jobs, d.threads, d.threads == 1 ? "" : "s",
-          d.total_s < 100 ? d.total_s : d.total_s < 5400 ? d.total_s / 60 : d.total_s / 3600, d.total_s < 100 ? "s" : d.total_s < 5400 ? "min" : "h");
-  dor_say(c, "next: the same command without --dry-run");
-  return DOR_OK;
-}
-
 static dor_status run(dor_cli *c)
 {
   dor_experiment e;
+  struct json_t *json = NULL;
   dor_run_result r = {.cells = 0};
   DOR_TRY(dor_experiment_read(&e, c->arg[0], c->assign, c->n_assign));
-  dor_status s = c->dry_run ? dry(c, &e) : dor_run_and_report(c, &e, &r);
+  dor_status s = c->dry_run ? dor_run_plan(c, &e, &json) : dor_run_and_report(c, &e, &r, &json);
   dor_experiment_release(&e);
+  if (json) dor_out_json(json);
   if (!s && r.complete) dor_say(c, "next: %s/report.html, dorsum verify %s", r.folder, r.folder);
   return s;
 }

@@ -32,7 +32,7 @@ static dor_status make(dor_cli *c, const dor_dataset *d, split_cfg *s)
   if (*s->split.file) DOR_TRY(dor_split_read(&c->arena, s->split.file, &u, &split));
   else DOR_TRY(dor_split_make(&c->arena, &s->split, &u, &split));
   const dor_target *t = dor_dataset_target(d, s->target);
-  dor_split_table(&split, &u, t ? t->names : NULL, &table);
+  (c->json ? dor_split_json : dor_split_table)(&split, &u, t ? t->names : NULL, &table);
   dor_out_str(&table);
   if (!c->out || c->dry_run) return DOR_OK;
   DOR_TRY(dor_split_write(&split, &u, c->out));
@@ -71,7 +71,7 @@ const dor_command dor_command_split = {
     .name = "split",
     .summary = "choose who is tested in which fold, and show the balance",
     .usage = "FILE.h5 [-o splits.json] [key=value ...]",
-    .options = "onfq",
+    .options = "onfJq",
     .examples = "  dorsum split cohort.h5 target=pattern\n"
                 "  dorsum split cohort.h5 -o splits.json target=pattern scheme=kfold folds=10 repeats=5 seed=2026\n"
                 "  dorsum split cohort.h5 target=class scheme=losite\n",

@@ -3,16 +3,17 @@
  * dorsum verify: are the files of a run still what was written? */
 #include "cli/cli.h"
 
+#include <jansson.h>
+
 #include "report/report.h"
 
 static dor_status run(dor_cli *c)
 {
-  char shown[4200];
   for (int32_t i = 0; i < c->n_arg; i++) {
     int32_t n = 0;
     DOR_TRY(dor_cli_must_exist(c->arg[i]));
     DOR_TRY(dor_report_verify(c->arg[i], &n));
-    if (c->json) dor_out("{\"folder\": \"%s\", \"files\": %d, \"hold\": true}\n", dor_printable(c->arg[i], shown, sizeof shown), n);
+    if (c->json) dor_out_json(json_pack("{s:o, s:i, s:b}", "folder", dor_json_text(c->arg[i]), "files", n, "hold", 1));
     else dor_out("%s: %d files hold\n", c->arg[i], n);
   }
   dor_say(c, "next: dorsum report %s", c->arg[0]);

@@ -210,6 +210,7 @@ int main(int argc, char **argv)
 {
   argp_err_exit_status = dor_status_exit(DOR_E_USAGE);
   signal(SIGPIPE, SIG_IGN);                               /* a closed pipe is an error of a write, not a death */
+  signal(SIGXFSZ, SIG_IGN);                               /* likewise a file over ulimit -f */
   setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});         /* a core file would hold patients' data */
   dor_output_begin();
   dor_status s = dispatch(argc, argv);

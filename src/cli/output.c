@@ -9,8 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "base/io.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/cli.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -22,10 +25,31 @@ bool dor_colour(int fd)
   return isatty(fd) && !(no && *no);
 }
 
+/* Names and texts of foreign files come here too: what would steer a terminal is shown as \xNN. */
+static void put_safely(FILE *to, const char *text, size_t n)
+{
+  size_t plain = 0;
+  for (size_t i = 0; i < n; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if ((c >= 32 && c != 127) || c == '\n' || c == '\t') continue;
+    fwrite(text + plain, 1, i - plain, to);
+    fprintf(to, "\\x%02x", c);
+    plain = i + 1;
+  }
+  fwrite(text + plain, 1, n - plain, to);
+}
+
 static void erase(void)
 {
   if (drawn) fputs("\r\033[K", stderr);
   drawn = false;
+}
+
+static void put_line(const char *before, const char *line)
+{
+  fputs(before, stderr);
+  put_safely(stderr, line, strlen(line));
+  fputs("\n", stderr);
 }
 
 static void log_line(void *to, dor_log_level level, const char *line)
@@ -34,7 +58,7 @@ static void log_line(void *to, dor_log_level level, const char *line)
   if (quiet && level == DOR_LOG_NOTE) return;
   pthread_mutex_lock(&lock);
   erase();
-  fprintf(stderr, "%s%s\n", level == DOR_LOG_WARN ? "warning: " : "", line);
+  put_line(level == DOR_LOG_WARN ? "warning: " : "", line);
   pthread_mutex_unlock(&lock);
 }
 
@@ -46,7 +70,7 @@ void dor_output_error(const char *message)
   bool colour = dor_colour(2);
   pthread_mutex_lock(&lock);
   erase();
-  fprintf(stderr, "%sdorsum:%s %s\n", colour ? "\033[1;31m" : "", colour ? "\033[0m" : "", message);
+  put_line(colour ? "\033[1;31mdorsum:\033[0m " : "dorsum: ", message);
   pthread_mutex_unlock(&lock);
 }
 
@@ -78,7 +102,7 @@ void dor_output_line(const char *line)
   if (quiet) return;
   pthread_mutex_lock(&lock);
   erase();
-  fprintf(stderr, "%s\n", line);
+  put_line("", line);
   pthread_mutex_unlock(&lock);
 }
 
@@ -86,15 +110,37 @@ void dor_out(const char *fmt, ...)
 {
   va_list ap;
   va_start(ap, fmt);
-  vprintf(fmt, ap);
+  int n = vsnprintf(NULL, 0, fmt, ap);
   va_end(ap);
+  char *text = n < 0 ? NULL : dor_calloc((size_t)n + 1, 1);
+  va_start(ap, fmt);
+  if (text) vsnprintf(text, (size_t)n + 1, fmt, ap), put_safely(stdout, text, (size_t)n);
+  else dor_output_error("out of memory for the text");
+  va_end(ap);
+  dor_free(text);
 }
 
 void dor_out_str(dor_str *s)
 {
-  if (s->s) fwrite(s->s, 1, s->n, stdout);
+  if (s->s) put_safely(stdout, s->s, s->n);
   if (s->failed) dor_output_error("out of memory for the text");
   dor_str_release(s);
+}
+
+json_t *dor_json_text(const char *text)
+{
+  char shown[4200];
+  json_t *s = json_string(text);
+  return s ? s : json_string(dor_printable(text, shown, sizeof shown));
+}
+
+void dor_out_json(json_t *root)
+{
+  char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17)) : NULL;
+  if (text) dor_out("%s\n", text);
+  else dor_output_error("out of memory for the text");
+  free(text);
+  json_decref(root);
 }
 
 /* ", run NAME" takes the place of as many spaces after the title, where there are enough. */

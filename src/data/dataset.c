@@ -17,6 +17,14 @@ void dor_dataset_release(dor_dataset *d)
   *d = (dor_dataset){0};
 }
 
+dor_status dor_dataset_room(uint64_t things, uint64_t bytes_each, const char *what, const char *advice)
+{
+  size_t most = dor_memory_bytes() / 4;
+  DOR_NEED(!things || bytes_each <= most / things, NOMEM, "%llu %s: %.1f GB, at most %.1f GB (a quarter of this machine's memory); %s",
+           (unsigned long long)things, what, (double)things * (double)bytes_each * 1e-9, (double)most * 1e-9, advice);
+  return DOR_OK;
+}
+
 const dor_target *dor_dataset_target(const dor_dataset *d, const char *name)
 {
   for (int32_t i = 0; i < d->n_targets; i++)

@@ -94,6 +94,10 @@ DOR_MUST dor_status dor_dataset_read(dor_dataset *d, const char *path);
 DOR_MUST dor_status dor_dataset_write(dor_dataset *d, const char *path);
 void dor_dataset_release(dor_dataset *d);
 
+/* May so many things of so many bytes be made here? A dataset is built whole in memory, and packed there beside itself: a quarter of the
+ * machine's memory is the bound. errors NOMEM with both figures and the advice */
+DOR_MUST dor_status dor_dataset_room(uint64_t things, uint64_t bytes_each, const char *what, const char *advice);
+
 /* Is it usable? Shapes, indices in range, finite where it must be, ids unique. errors DATA naming subject row and field */
 DOR_MUST dor_status dor_dataset_validate(const dor_dataset *d);
 

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/io.h"
 #include "base/mem.h"
@@ -51,10 +50,12 @@ static dor_status take_text(reader *r, hid_t at, const char *name, const char **
   if (H5Aexists(at, name) <= 0) return DOR_OK;
   hid_t attr = H5Aopen(at, name, H5P_DEFAULT), type = H5Aget_type(attr);
   size_t n = (size_t)H5Aget_storage_size(attr);
-  char *s = H5Tget_class(type) == H5T_STRING && n == H5Tget_size(type) ? dor_arena_alloc(&r->d->arena, n + 1) : NULL;
+  bool is_text = H5Tget_class(type) == H5T_STRING && n == H5Tget_size(type);
+  char *s = is_text ? dor_arena_alloc(&r->d->arena, n + 1) : NULL;
   herr_t e = s ? H5Aread(attr, type, s) : -1;
   H5Tclose(type);
   H5Aclose(attr);
+  DOR_NEED(s || !is_text, NOMEM, "%s: attribute '%s'", r->name, name);
   if (e < 0) return FAIL_AT(r, at, NULL, "attribute '%s' is no readable text", name);
   *out = s;
   return DOR_OK;
@@ -415,11 +416,7 @@ static dor_status read_all(reader *r, hid_t file)
   return take_sets(r, file, "angles", read_angle, sizeof *d->angles, &d->angles, &d->n_angles);
 }
 
-static size_t memory_limit(void)
-{
-  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  return pages > 0 && page > 0 ? (size_t)pages * (size_t)page / 2 : (size_t)4 << 30;
-}
+static size_t memory_limit(void) { return dor_memory_bytes() / 2; }
 
 static hid_t open_bytes(void *bytes, size_t size)
 {

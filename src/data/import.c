@@ -2,7 +2,10 @@
 #include "data/import.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <jansson.h>
 
 #include "base/log.h"
 
@@ -31,18 +34,27 @@ static void sum_table(dor_str *out, const char *name, const dor_table *t)
   dor_str_fmt(out, "%s: %d rows of %d columns, %.1f %% missing\n", name, t->n, t->items.n, missing_share(t->values, (int64_t)t->n * t->items.n));
 }
 
+static const char *const per_word[] = {"people", "trials", "images"};
+
+static int32_t count_label(const dor_target *t, float label)
+{
+  int32_t n = 0;
+  for (int32_t i = 0; i < t->n; i++) n += t->value[i] == label;
+  return n;
+}
+
+static int32_t count_unlabelled(const dor_target *t)
+{
+  int32_t n = 0;
+  for (int32_t i = 0; i < t->n; i++) n += isnan(t->value[i]);
+  return n;
+}
+
 static void sum_target(dor_str *out, const dor_target *t)
 {
-  static const char *const per[] = {"people", "trials", "images"};
-  int32_t unlabelled = 0;
-  for (int32_t i = 0; i < t->n; i++) unlabelled += isnan(t->value[i]);
-  dor_str_fmt(out, "target %s of %s:", t->name, per[t->per]);
-  for (int32_t k = 0; k < t->n_names; k++) {
-    int32_t n = 0;
-    for (int32_t i = 0; i < t->n; i++) n += t->value[i] == (float)k;
-    dor_str_fmt(out, " %s %d,", t->names[k], n);
-  }
-  dor_str_fmt(out, " without a label %d\n", unlabelled);
+  dor_str_fmt(out, "target %s of %s:", t->name, per_word[t->per]);
+  for (int32_t k = 0; k < t->n_names; k++) dor_str_fmt(out, " %s %d,", t->names[k], count_label(t, (float)k));
+  dor_str_fmt(out, " without a label %d\n", count_unlabelled(t));
 }
 
 static int32_t count_groups(const dor_dataset *d)
@@ -77,6 +89,37 @@ void dor_import_summary(const dor_dataset *d, dor_str *out)
   for (int32_t i = 0; i < d->n_targets; i++) sum_target(out, &d->target[i]);
 }
 
+static json_t *targets_json(const dor_dataset *d)
+{
+  json_t *list = json_array();
+  for (int32_t i = 0; i < d->n_targets; i++) {
+    const dor_target *t = &d->target[i];
+    json_t *classes = json_object();
+    for (int32_t k = 0; k < t->n_names; k++) json_object_set_new(classes, t->names[k], json_integer(count_label(t, (float)k)));
+    json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:i}", "target", t->name, "per", per_word[t->per], "classes", classes, "unlabelled",
+                                          count_unlabelled(t)));
+  }
+  return list;
+}
+
+void dor_import_json(const dor_dataset *d, const char *file, bool written, dor_str *out)
+{
+  int64_t silhouettes = 0, images = 0;
+  char shown[4200];
+  json_t *name = json_string(file);
+  for (int32_t i = 0; i < d->n_silhouettes; i++) silhouettes += d->silhouettes[i].n;
+  for (int32_t i = 0; i < d->n_images; i++) images += d->images[i].n;
+  json_t *root = json_pack("{s:o, s:b, s:b, s:i, s:i, s:I, s:I, s:i, s:o}", "file", name ? name : json_string(dor_printable(file, shown, sizeof shown)),
+                           "written", written, "synthetic", d->synthetic, "subjects", d->n_subjects, "trials", d->n_trials, "silhouettes",
+                           (json_int_t)silhouettes, "images", (json_int_t)images, "groups", d->group ? count_groups(d) : 0, "targets", targets_json(d));
+  if (root) json_object_set_new(root, "sha256", written ? json_string(d->sha256) : json_null());
+  char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
+  if (text) dor_str_fmt(out, "%s\n", text);
+  else out->failed = true;
+  free(text);
+  json_decref(root);
+}
+
 static dor_status note_summary(const dor_dataset *d)
 {
   dor_str s = {0};
@@ -90,15 +133,16 @@ static dor_status note_summary(const dor_dataset *d)
   return st;
 }
 
-static dor_status fill(const dor_importer *im, dor_dataset *d, const char *src, const char *out, const dor_import_cfg *c, bool dry_run)
+static dor_status fill(const dor_importer *im, dor_dataset *d, const char *src, const char *out, const dor_import_cfg *c, bool dry_run, dor_str *json)
 {
   bool named = false;
   DOR_TRY(im->fill(d, src, c, &named));
   DOR_TRY(dor_dataset_validate(d));
   if (named) DOR_TRY(dor_pseudonymise(d, src, dry_run));
   DOR_TRY(note_summary(d));
-  if (dry_run) return DOR_OK;
-  return dor_dataset_write(d, out);
+  if (!dry_run) DOR_TRY(dor_dataset_write(d, out));
+  if (json) dor_import_json(d, out, !dry_run, json);
+  return json ? dor_str_status(json) : DOR_OK;
 }
 
 static dor_status no_such_format(const char *format)
@@ -117,13 +161,13 @@ static dor_status no_such_format(const char *format)
   return s;
 }
 
-dor_status dor_import(const char *format, const char *src, const char *out, const dor_import_cfg *c, bool dry_run)
+dor_status dor_import(const char *format, const char *src, const char *out, const dor_import_cfg *c, bool dry_run, dor_str *json)
 {
   const dor_importer *im = dor_importers;
   while (im->format && strcmp(im->format, format)) im++;
   if (!im->format) return no_such_format(format);
   dor_dataset d = {0};
-  dor_status s = fill(im, &d, src, out, c, dry_run);
+  dor_status s = fill(im, &d, src, out, c, dry_run, json);
   dor_dataset_release(&d);
   DOR_TRY(s);
   return DOR_OK;

@@ -8,6 +8,7 @@
 
 #include "base/intern.h"
 #include "base/schema.h"
+#include "base/str.h"
 #include "data/dataset.h"
 
 typedef struct dor_import_cfg {
@@ -32,8 +33,9 @@ typedef struct dor_importer {
 } dor_importer;
 extern const dor_importer dor_importers[]; /* ends with a row whose format is NULL */
 
-/* Read src, print a summary (dor_note), write `out` unless dry_run. errors USAGE: no such format; CONFIG, DATA, IO */
-DOR_MUST dor_status dor_import(const char *format, const char *src, const char *out, const dor_import_cfg *c, bool dry_run);
+/* Read src, print a summary (dor_note), write `out` unless dry_run; json (may be NULL) gets the summary as one object.
+ * errors USAGE: no such format; CONFIG, DATA, IO */
+DOR_MUST dor_status dor_import(const char *format, const char *src, const char *out, const dor_import_cfg *c, bool dry_run, dor_str *json);
 
 /* Ids -> keyed hashes. The key and the mapping (row, id, pseudonym) are kept in private files beside the source, mode 0600:
  * SRC.private.key, SRC.private.csv; a key that is there is used again, so later imports give the same pseudonyms. */
@@ -41,5 +43,7 @@ DOR_MUST dor_status dor_pseudonymise(dor_dataset *d, const char *src, bool dry_r
 
 /* People, trials, frames, missing values, classes: a line each. */
 void dor_import_summary(const dor_dataset *d, dor_str *out);
+/* As one JSON object: file, written, counts, classes, and the SHA-256 of the file (null unless written). */
+void dor_import_json(const dor_dataset *d, const char *file, bool written, dor_str *out);
 
 #endif

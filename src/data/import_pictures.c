@@ -124,6 +124,9 @@ static dor_status first_size(pictures *p, const dor_picture *im)
   const dor_ints *size = &p->cfg->size;
   DOR_NEED(!size->n || size->n == 2, CONFIG, "--size: %d numbers, height,width are wanted", size->n);
   p->h = size->n ? (int32_t)size->v[0] : im->h, p->w = size->n ? (int32_t)size->v[1] : im->w;
+  char what[64];
+  snprintf(what, sizeof what, "pictures of %d x %d x %d", p->h, p->w, p->c);
+  DOR_TRY(dor_dataset_room((uint64_t)p->n, (uint64_t)p->h * (uint64_t)p->w * (uint64_t)p->c, what, "--size H,W stores them smaller"));
   p->pixels = dor_arena_alloc(p->a, (size_t)p->n * (size_t)p->h * (size_t)p->w * (size_t)p->c);
   DOR_NEED(p->pixels, NOMEM, "%d pictures of %d x %d pixels", p->n, p->h, p->w);
   return DOR_OK;

@@ -11,6 +11,8 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "data/exif.h"
+#include "data/pixels.h"
 
 enum { MOST_SCANS = 100 };
 
@@ -30,14 +32,41 @@ static dor_status room(const char *path, int32_t h, int32_t w, int32_t c, dor_pi
   return DOR_OK;
 }
 
+/* As libjpeg weighs them, so that one picture is one grey in both formats. */
+static void to_grey(dor_picture *p)
+{
+  const uint8_t *in = p->pixels;
+  size_t n = (size_t)p->h * (size_t)p->w;
+  for (size_t i = 0; i < n; i++, in += 3) p->pixels[i] = (uint8_t)((19595u * in[0] + 38470u * in[1] + 7471u * in[2] + 32768u) >> 16);
+  p->c = 1;
+}
+
+static dor_status turn(const char *path, int orientation, dor_picture *p)
+{
+  dor_picture t = {p->h, p->w, p->c, NULL};
+  if (orientation == 1) return DOR_OK;
+  if (orientation >= 5) t.h = p->w, t.w = p->h;
+  DOR_TRY(room(path, t.h, t.w, t.c, &t));
+  dor_pixels_orient(p->h, p->w, p->c, p->pixels, orientation, t.pixels);
+  dor_free(p->pixels);
+  *p = t;
+  return DOR_OK;
+}
+
 /* ---- PNG ---- */
 
+/* libpng would mix colours to grey by the light they give, which is another grey than luma. */
 static dor_status png_pixels(const char *path, png_image *im, int32_t channels, dor_picture *out)
 {
+  bool grey = channels == 1 && !(im->format & PNG_FORMAT_FLAG_COLOR);
   DOR_TRY(check_size(path, im->height, im->width));
-  im->format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
-  DOR_TRY(room(path, (int32_t)im->height, (int32_t)im->width, channels, out));
-  if (png_image_finish_read(im, NULL, out->pixels, 0, NULL)) return DOR_OK;
+  im->format = grey ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  im->flags |= PNG_IMAGE_FLAG_16BIT_sRGB; /* 16 bits are as bright as 8, unless the file says otherwise */
+  DOR_TRY(room(path, (int32_t)im->height, (int32_t)im->width, grey ? 1 : 3, out));
+  if (png_image_finish_read(im, NULL, out->pixels, 0, NULL)) {
+    if (out->c != channels) to_grey(out);
+    return DOR_OK;
+  }
   dor_free(out->pixels);
   out->pixels = NULL;
   return DOR_FAIL(DATA, "%s: damaged PNG: %s", path, im->message);
@@ -83,11 +112,23 @@ static void jpeg_watch(j_common_ptr c)
   longjmp(j->out, 1);
 }
 
-static dor_status jpeg_rows(const char *path, jpeg *j, int32_t channels, dor_picture *out)
+static dor_status jpeg_orientation(const char *path, const jpeg *j, int *out)
 {
+  *out = 1;
+  for (jpeg_saved_marker_ptr m = j->d.marker_list; m && *out == 1; m = m->next)
+    if (m->marker == JPEG_APP0 + 1) DOR_TRY(dor_exif_orientation(path, m->data, m->data_length, out));
+  return DOR_OK;
+}
+
+static dor_status jpeg_rows(const char *path, jpeg *j, int32_t channels, bool upright, dor_picture *out)
+{
+  int orientation = 1;
+  if (upright) jpeg_save_markers(&j->d, JPEG_APP0 + 1, 0xffff);
   jpeg_read_header(&j->d, TRUE);
-  DOR_NEED(j->d.num_components == 1 || j->d.num_components == 3, DATA, "%s: a JPEG of %d colours; 1 and 3 are read", path, j->d.num_components);
+  DOR_NEED(j->d.num_components == 1 || j->d.num_components == 3, DATA, "%s: a JPEG of %d colours%s; grey and RGB are read", path, j->d.num_components,
+           j->d.num_components == 4 ? " (CMYK)" : "");
   DOR_TRY(check_size(path, j->d.image_height, j->d.image_width));
+  DOR_TRY(jpeg_orientation(path, j, &orientation));
   j->d.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
   j->d.dct_method = JDCT_ISLOW;
   DOR_TRY(room(path, (int32_t)j->d.image_height, (int32_t)j->d.image_width, channels, out));
@@ -97,10 +138,10 @@ static dor_status jpeg_rows(const char *path, jpeg *j, int32_t channels, dor_pic
     jpeg_read_scanlines(&j->d, &row, 1);
   }
   jpeg_finish_decompress(&j->d);
-  return DOR_OK;
+  return turn(path, orientation, out);
 }
 
-static dor_status read_jpeg(const char *path, const char *bytes, size_t size, int32_t channels, dor_picture *out)
+static dor_status read_jpeg(const char *path, const char *bytes, size_t size, int32_t channels, bool upright, dor_picture *out)
 {
   jpeg *j = dor_calloc(1, sizeof *j);
   DOR_NEED(j, NOMEM, "%s: a decoder", path);
@@ -117,7 +158,7 @@ static dor_status read_jpeg(const char *path, const char *bytes, size_t size, in
     j->progress.progress_monitor = jpeg_watch;
     j->d.progress = &j->progress;
     jpeg_mem_src(&j->d, (const unsigned char *)bytes, (unsigned long)size);
-    s = jpeg_rows(path, j, channels, out);
+    s = jpeg_rows(path, j, channels, upright, out);
   }
   jpeg_destroy_decompress(&j->d);
   dor_free(j);
@@ -133,7 +174,7 @@ bool dor_picture_name(const char *path)
   return dot && (!strcasecmp(dot, ".png") || !strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg"));
 }
 
-dor_status dor_picture_read(const char *path, int32_t channels, dor_picture *out)
+static dor_status read_file(const char *path, int32_t channels, bool upright, dor_picture *out)
 {
   char *bytes;
   size_t size;
@@ -141,9 +182,12 @@ dor_status dor_picture_read(const char *path, int32_t channels, dor_picture *out
   DOR_TRY(dor_io_read(path, DOR_PICTURE_BYTES, &bytes, &size));
   dor_status s;
   if (size > 8 && !memcmp(bytes, "\x89PNG\r\n\x1a\n", 8)) s = read_png(path, bytes, size, channels, out);
-  else if (size > 3 && !memcmp(bytes, "\xff\xd8\xff", 3)) s = read_jpeg(path, bytes, size, channels, out);
+  else if (size > 3 && !memcmp(bytes, "\xff\xd8\xff", 3)) s = read_jpeg(path, bytes, size, channels, upright, out);
   else s = DOR_FAIL(DATA, "%s: neither PNG nor JPEG", path);
   dor_free(bytes);
   DOR_TRY(s);
   return DOR_OK;
 }
+
+dor_status dor_picture_read(const char *path, int32_t channels, dor_picture *out) { return read_file(path, channels, true, out); }
+dor_status dor_picture_read_stored(const char *path, int32_t channels, dor_picture *out) { return read_file(path, channels, false, out); }

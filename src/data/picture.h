@@ -20,7 +20,10 @@ typedef struct dor_picture {
 
 bool dor_picture_name(const char *path); /* does it end in .png, .jpg or .jpeg? */
 
-/* channels: 1 grey (luma) or 3 RGB; transparent parts are black. errors DATA "file: what"; IO, NOTFOUND, NOMEM */
+/* channels: 1 grey (luma, 0.299 R + 0.587 G + 0.114 B) or 3 RGB, 8 bits each; transparent parts are black; the right way up as a JPEG's EXIF
+ * says. CMYK is refused. errors DATA "file: what"; IO, NOTFOUND, NOMEM */
 DOR_MUST dor_status dor_picture_read(const char *path, int32_t channels, dor_picture *out);
+/* As it is stored, EXIF or not: for annotations that count the stored pixels, as COCO's do. */
+DOR_MUST dor_status dor_picture_read_stored(const char *path, int32_t channels, dor_picture *out);
 
 #endif

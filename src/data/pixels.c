@@ -2,6 +2,8 @@
 #include "data/pixels.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -44,6 +46,20 @@ dor_status dor_pixels_resize(int32_t h, int32_t w, int32_t c, const uint8_t *in,
   }
   dor_free(sum);
   return DOR_OK;
+}
+
+void dor_pixels_orient(int32_t h, int32_t w, int32_t c, const uint8_t *in, int orientation, uint8_t *out)
+{
+  const bool turned = orientation >= 5, up = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  const bool left = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  const int32_t oh = turned ? w : h, ow = turned ? h : w;
+  for (int32_t y = 0; y < oh; y++)
+    for (int32_t x = 0; x < ow; x++, out += c) {
+      int32_t row = turned ? x : y, col = turned ? y : x;
+      if (up) row = h - 1 - row;
+      if (left) col = w - 1 - col;
+      memcpy(out, in + ((size_t)row * (size_t)w + (size_t)col) * (size_t)c, (size_t)c);
+    }
 }
 
 static double phase_at(int32_t count, const float *phase, int32_t i) { return phase ? (double)phase[i] : (i + 0.5) / count; }

@@ -6,7 +6,11 @@
 #include "data/split.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <jansson.h>
 
 #include "base/log.h"
 #include "base/rng.h"
@@ -275,6 +279,31 @@ dor_status dor_split_inner(dor_arena *a, const dor_units *u, const int32_t *rows
   return DOR_OK;
 }
 
+/* ---- the balance table ---- */
+
+/* The things that a fold tests, and the people or groups they make. */
+static int32_t count_tested(const dor_split *s, const dor_units *u, int32_t repeat, int32_t f, int32_t *clusters_in)
+{
+  const int32_t *fold = s->fold + (size_t)repeat * (size_t)s->n;
+  int32_t tested = 0;
+  *clusters_in = 0;
+  for (int32_t i = 0; i < s->n; i++) {
+    if (fold[i] != f) continue;
+    bool seen = false;
+    for (int32_t j = 0; j < i && !seen; j++) seen = fold[j] == f && u->cluster[j] == u->cluster[i];
+    tested++, *clusters_in += !seen;
+  }
+  return tested;
+}
+
+static int32_t count_class(const dor_split *s, const dor_units *u, int32_t repeat, int32_t f, int32_t k)
+{
+  const int32_t *fold = s->fold + (size_t)repeat * (size_t)s->n;
+  int32_t n = 0;
+  for (int32_t i = 0; i < s->n; i++) n += fold[i] == f && u->label[i] == k;
+  return n;
+}
+
 void dor_split_table(const dor_split *s, const dor_units *u, const char *const *names, dor_str *out)
 {
   dor_str_add(out, "repeat fold  tested  people/groups");
@@ -285,20 +314,34 @@ void dor_split_table(const dor_split *s, const dor_units *u, const char *const *
   dor_str_add(out, "\n");
   for (int32_t r = 0; r < s->repeats; r++)
     for (int32_t f = 0; f < s->folds; f++) {
-      const int32_t *fold = s->fold + (size_t)r * (size_t)s->n;
-      int32_t tested = 0, clusters_in = 0;
-      for (int32_t i = 0; i < s->n; i++) {
-        if (fold[i] != f) continue;
-        bool seen = false;
-        for (int32_t j = 0; j < i && !seen; j++) seen = fold[j] == f && u->cluster[j] == u->cluster[i];
-        tested++, clusters_in += !seen;
-      }
+      int32_t clusters_in, tested = count_tested(s, u, r, f, &clusters_in);
       dor_str_fmt(out, "%6d %4d  %6d  %13d", r + 1, f + 1, tested, clusters_in);
-      for (int32_t k = 0; k < u->n_classes; k++) {
-        int32_t of_class = 0;
-        for (int32_t i = 0; i < s->n; i++) of_class += fold[i] == f && u->label[i] == k;
-        dor_str_fmt(out, "  %10d", of_class);
-      }
+      for (int32_t k = 0; k < u->n_classes; k++) dor_str_fmt(out, "  %10d", count_class(s, u, r, f, k));
       dor_str_add(out, "\n");
     }
+}
+
+static json_t *fold_json(const dor_split *s, const dor_units *u, const char *const *names, int32_t r, int32_t f)
+{
+  char number[16];
+  int32_t clusters_in, tested = count_tested(s, u, r, f, &clusters_in);
+  json_t *classes = json_object();
+  for (int32_t k = 0; k < u->n_classes; k++) {
+    snprintf(number, sizeof number, "%d", k);
+    json_object_set_new(classes, names ? names[k] : number, json_integer(count_class(s, u, r, f, k)));
+  }
+  return json_pack("{s:i, s:i, s:i, s:i, s:o}", "repeat", r + 1, "fold", f + 1, "tested", tested, "clusters", clusters_in, "classes", classes);
+}
+
+void dor_split_json(const dor_split *s, const dor_units *u, const char *const *names, dor_str *out)
+{
+  json_t *rows = json_array();
+  for (int32_t r = 0; r < s->repeats; r++)
+    for (int32_t f = 0; f < s->folds; f++) json_array_append_new(rows, fold_json(s, u, names, r, f));
+  json_t *root = json_pack("{s:i, s:i, s:i, s:o}", "repeats", s->repeats, "folds", s->folds, "n", s->n, "balance", rows);
+  char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
+  if (text) dor_str_fmt(out, "%s\n", text);
+  else out->failed = true;
+  free(text);
+  json_decref(root);
 }

@@ -8,6 +8,7 @@
 #define DOR_DATA_SPLIT_H
 
 #include "base/schema.h"
+#include "base/str.h"
 #include "data/dataset.h"
 
 /* split in a config (split.def): scheme = kfold|loso|losite|holdout|rank, folds, seed, repeats, test, file, unit = subject|clip */
@@ -54,5 +55,7 @@ DOR_MUST dor_status dor_split_read(dor_arena *a, const char *path, const dor_uni
 DOR_MUST dor_status dor_split_write(const dor_split *s, const dor_units *u, const char *path);
 /* The balance table: a line per repeat and fold, with people or things, clusters, and the count of each class. names [n_classes] may be NULL */
 void dor_split_table(const dor_split *s, const dor_units *u, const char *const *names, dor_str *out);
+/* The same as one JSON object: repeats, folds, n, and a row per repeat and fold with tested, clusters and classes. */
+void dor_split_json(const dor_split *s, const dor_units *u, const char *const *names, dor_str *out);
 
 #endif

@@ -139,8 +139,9 @@ static dor_status put_people(dor_dataset *d, const dor_synth_cfg *c, const colum
 {
   const int32_t n = (int32_t)c->subjects;
   d->n_subjects = n, d->id = k->ids, d->age = k->age, d->sex = k->sex;
-  const dor_target targets[] = {{"pattern", DOR_TARGET_CLASS, DOR_PER_SUBJECT, n, 2, patterns, k->pattern},
-                                {"class", DOR_TARGET_CLASS, DOR_PER_SUBJECT, n, 2, classes, k->class}};
+  /* by name, as a file gives them back: a run that made them and one that read them again are the same */
+  const dor_target targets[] = {{"class", DOR_TARGET_CLASS, DOR_PER_SUBJECT, n, 2, classes, k->class},
+                                {"pattern", DOR_TARGET_CLASS, DOR_PER_SUBJECT, n, 2, patterns, k->pattern}};
   const dor_table truth = {"truth", n, {TRUTH, truth_name, truth_unit, NULL, NULL}, k->people, k->truth};
   d->n_targets = 2, d->target = dor_arena_copy(&d->arena, targets, sizeof targets);
   d->n_tables = 1, d->tables = dor_arena_copy(&d->arena, &truth, sizeof truth);
@@ -187,6 +188,8 @@ static dor_status make(dor_dataset *d, const dor_synth_cfg *c)
   columns k;
   DOR_NEED(c->subjects * DOR_SYNTH_MOVEMENTS * c->frames < INT32_MAX, CONFIG, "synth: %lld people with %lld frames are too many",
            (long long)c->subjects, (long long)c->frames);
+  DOR_TRY(dor_dataset_room((uint64_t)(c->subjects * DOR_SYNTH_MOVEMENTS * c->frames), (uint64_t)(c->size * c->size), "silhouettes",
+                           "fewer subjects or frames, or a smaller size"));
   DOR_TRY(put_origin(d, c));
   DOR_TRY(make_columns(&d->arena, c, &k));
   for (int32_t i = 0; i < c->subjects; i++) {

@@ -5,14 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "base/csv.h"
 #include "base/io.h"
 #include "base/tree.h"
 #include "eval/metric.h"
 
-typedef struct metrics { /* metrics.csv */
+typedef struct metrics { /* metrics.csv, and where rows go */
   dor_csv t;
   int32_t arm, fold, seed, metric, cls, value, lo, hi, n, k;
+  json_t *rows;          /* NULL: text alone is wanted */
 } metrics;
 
 typedef struct row {     /* of expected */
@@ -112,14 +115,29 @@ static void put_obtained(const metrics *m, int32_t i, dor_str *out)
   else if (!isnan(n) && !strcmp(dor_csv_at(&m->t, i, m->seed), "all")) dor_str_fmt(out, " n = %.0f", n);
 }
 
+/* A row of the array: what was looked for, then what metrics.csv has, null where it has nothing. */
+static json_t *add_json(const metrics *m, const char *kind, const char *arm, const char *metric, int32_t i)
+{
+  const struct { const char *name; int32_t col; } part[] = {{"obtained", m->value}, {"ci_lo", m->lo}, {"ci_hi", m->hi}, {"n", m->n}, {"k", m->k}};
+  json_t *o = json_pack("{s:s, s:s, s:s}", "kind", kind, "arm", arm, "metric", metric);
+  for (size_t p = 0; p < sizeof part / sizeof *part; p++) {
+    double v = number(m, i, part[p].col);
+    json_object_set_new(o, part[p].name, isnan(v) ? json_null() : json_real(v));
+  }
+  json_array_append_new(m->rows, o);
+  return o;
+}
+
 static dor_status published_arm(const metrics *m, const dor_tree *arm, dor_str *out)
 {
   for (const dor_tree *c = arm->first; c; c = c->next) {
     double value = NAN;
     DOR_TRY(known_metric(c, c->name));
     DOR_TRY(real_of(c, &value));
+    int32_t i = find(m, arm->name, c->name, "all", "");
+    if (m->rows) json_object_set_new(add_json(m, "published", arm->name, c->name, i), "published", json_real(value));
     dor_str_fmt(out, "%-20s %-18s %-18.4f ", arm->name, c->name, value);
-    put_obtained(m, find(m, arm->name, c->name, "all", ""), out);
+    put_obtained(m, i, out);
     dor_str_add(out, "\n");
   }
   return DOR_OK;
@@ -156,13 +174,27 @@ static void put_row(const row *r, dor_str *out)
   dor_str_fmt(out, "%-20s %-18s %-18s ", r->arm, r->metric, want);
 }
 
+static void put_json(const metrics *m, const row *r, int32_t i, bool tested)
+{
+  json_t *o = add_json(m, "expected", r->arm, r->metric, i);
+  const struct { const char *name; double v; } part[] = {{"value", r->value}, {"tolerance", r->tolerance}, {"at_least", r->at_least}};
+  json_object_set_new(o, "seed", json_string(r->seed));
+  if (r->cls[0]) json_object_set_new(o, "class", json_string(r->cls));
+  if (r->data[0]) json_object_set_new(o, "data", json_string(r->data));
+  for (size_t p = 0; p < sizeof part / sizeof *part; p++)
+    if (!isnan(part[p].v)) json_object_set_new(o, part[p].name, json_real(part[p].v));
+  json_object_set_new(o, "held", tested ? json_boolean(held(r, number(m, i, m->value))) : json_null());
+}
+
 /* One row of `expected`: held, not held (MISMATCH, remembered in *first) or for other data. */
 static dor_status test_row(const metrics *m, const row *r, const char *data, dor_str *out, int32_t *tested, char first[256])
 {
   int32_t i = find(m, r->arm, r->metric, r->seed, r->cls);
   double value = number(m, i, m->value);
+  bool tests = !r->data[0] || !strcmp(r->data, data);
   put_row(r, out);
-  if (r->data[0] && strcmp(r->data, data) != 0) {
+  if (m->rows) put_json(m, r, i, tests);
+  if (!tests) {
     dor_str_fmt(out, "not tested: for data = \"%s\"\n", r->data);
     return DOR_OK;
   }
@@ -192,10 +224,10 @@ static dor_status expected(const metrics *m, const dor_tree *root, const char *d
   return DOR_OK;
 }
 
-static dor_status check(dor_arena *a, const char *expect, const char *folder, const char *data, dor_str *out, int32_t *tested)
+static dor_status check(dor_arena *a, const char *expect, const char *folder, const char *data, dor_str *out, json_t *rows, int32_t *tested)
 {
   dor_tree *root;
-  metrics m;
+  metrics m = {.rows = rows};
   char where[256];
   DOR_TRY(dor_tree_read(a, expect, &root));
   for (const dor_tree *c = root->first; c; c = c->next)
@@ -207,11 +239,11 @@ static dor_status check(dor_arena *a, const char *expect, const char *folder, co
   return s ? s : dor_str_status(out);
 }
 
-dor_status dor_expect_check(const char *expect, const char *folder, const char *data, dor_str *out, int32_t *tested)
+dor_status dor_expect_check(const char *expect, const char *folder, const char *data, dor_str *out, json_t *rows, int32_t *tested)
 {
   dor_arena a = {0};
   *tested = 0;
-  dor_status s = check(&a, expect, folder, data ? data : "", out, tested);
+  dor_status s = check(&a, expect, folder, data ? data : "", out, rows, tested);
   dor_arena_release(&a);
   return s;
 }

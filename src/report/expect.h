@@ -14,9 +14,11 @@
 
 #include "base/str.h"
 
-/* Hold the run folder's metrics.csv against expect.cfg; *out: published beside obtained, then expected, as a text table.
- * data: what the run's config names. *tested: rows of `expected` that were. errors CONFIG, DATA; MISMATCH naming the first row not held
- * (*out is complete then, too) */
-DOR_MUST dor_status dor_expect_check(const char *expect, const char *folder, const char *data, dor_str *out, int32_t *tested);
+struct json_t;
+
+/* Hold the run folder's metrics.csv against expect.cfg; *out: published beside obtained, then expected, as a text table; rows (may be
+ * NULL): an array that gets each of them as an object. data: what the run's config names. *tested: rows of `expected` that were.
+ * errors CONFIG, DATA; MISMATCH naming the first row not held (*out and rows are complete then, too) */
+DOR_MUST dor_status dor_expect_check(const char *expect, const char *folder, const char *data, dor_str *out, struct json_t *rows, int32_t *tested);
 
 #endif

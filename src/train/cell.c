@@ -34,7 +34,7 @@ typedef struct job { /* a cell while it runs */
   double saved_s, logged_s, epoch_s, epoch0_s; /* the last: when training began in this process */
   double *prob;              /* [units, n_out] pooled, summed over branches */
   int32_t *n_clips;          /* [units] */
-  int32_t n_tensors;
+  int32_t n_tensors, failed_saves; /* the latter: one after the other */
   dor_tensor *last, *best;
   bool prefetch;
   const dor_cell_watch *watch;
@@ -60,7 +60,9 @@ static dor_status save(job *j, const dor_loop *l)
   return dor_resume_save(&j->resume);
 }
 
-/* A stop request saves and leaves; a full disk at a periodic save is only a warning: the old checkpoint stands. */
+enum { MOST_FAILED_SAVES = 3 };
+
+/* A stop request saves and leaves. A full disk at a periodic save is a warning, for the old checkpoint stands; three times in a row it is an end. */
 static dor_status after_step(void *to, dor_loop *l)
 {
   job *j = to;
@@ -70,8 +72,10 @@ static dor_status after_step(void *to, dor_loop *l)
   }
   if (dor_clock_s() - j->saved_s < j->sa->arm->train.checkpoint_s) return DOR_OK;
   dor_status s = save(j, l);
-  if (s == DOR_E_IO) return dor_warn("checkpoint not written: %s", dor_errmsg()), DOR_OK;
-  return s;
+  j->failed_saves = s ? j->failed_saves + 1 : 0;
+  if (s != DOR_E_IO || j->failed_saves >= MOST_FAILED_SAVES) return s;
+  dor_warn("checkpoint not written: %s", dor_errmsg());
+  return DOR_OK;
 }
 
 static void after_epoch(void *to, const dor_loop *l, double loss, double inner)

@@ -67,28 +67,40 @@ static int32_t cells_of(const dor_study_arm *sa, const dor_run_options *o)
 }
 
 /* Evaluation of the inner part is left out of the estimate: it is forward only, on a fifth. */
-static dor_status time_arm(dor_setup *u, int32_t i, const dor_run_options *o, dor_dry_run *out, dor_str *table)
+static dor_status time_arm(dor_setup *u, int32_t i, dor_dry_arm *out)
 {
   const dor_study_arm *sa = &u->study.arm[i];
-  double cell_s = 0, step_s = 0;
-  size_t bytes = 0;
-  int64_t parameters = 0;
-  int32_t cells = cells_of(sa, o);
+  double cell_s = 0;
   DOR_TRY(dor_study_compile(&u->study, i));
   for (int32_t k = 0; k < sa->n_branches; k++) {
     timing t = {0};
     DOR_TRY(time_branch(sa, &sa->branch[k], &t));
-    cell_s += t.step_s * (double)t.steps, step_s += t.step_s;
-    bytes += dor_replica_bytes(&sa->branch[k].net);
-    parameters += dor_params_count(&sa->branch[k].net.params, false);
+    cell_s += t.step_s * (double)t.steps, out->step_s += t.step_s;
+    out->bytes += dor_replica_bytes(&sa->branch[k].net);
+    out->parameters += dor_params_count(&sa->branch[k].net.params, false);
   }
-  dor_str_fmt(table, "%-24.40s %6d %12lld %10.1f %12.3f %12.1f\n", sa->arm->name, cells, (long long)parameters, (double)bytes / 1048576, step_s * 1e3,
-              cell_s * cells);
-  out->cells += cells;
-  out->instance_bytes = bytes > out->instance_bytes ? bytes : out->instance_bytes;
-  out->step_s = fmax(out->step_s, step_s);
-  out->total_s += cell_s * cells;
+  out->name = sa->arm->name;
+  out->total_s = cell_s * out->cells;
   return DOR_OK;
+}
+
+static dor_status time_arms(dor_setup *u, const dor_run_options *o, dor_arena *a, dor_dry_run *out)
+{
+  dor_dry_arm *arm = dor_arena_alloc(a, (size_t)u->study.n_arms * sizeof *arm);
+  DOR_NEED(arm, NOMEM, "no memory for a dry run");
+  out->arm = arm;
+  for (int32_t i = 0; i < u->study.n_arms; i++) {
+    dor_dry_arm *row = &arm[out->n_arms];
+    row->cells = cells_of(&u->study.arm[i], o);
+    if (!row->cells) continue;
+    DOR_TRY(time_arm(u, i, row));
+    out->n_arms++;
+    out->cells += row->cells;
+    out->instance_bytes = row->bytes > out->instance_bytes ? row->bytes : out->instance_bytes;
+    out->step_s = fmax(out->step_s, row->step_s);
+    out->total_s += row->total_s;
+  }
+  return out->cells ? DOR_OK : dor_setup_no_cell(&u->study, o);
 }
 
 static size_t frames_bytes(const dor_frames *f, int32_t n)
@@ -98,28 +110,25 @@ static size_t frames_bytes(const dor_frames *f, int32_t n)
   return bytes;
 }
 
-static dor_status measure(dor_setup *u, const dor_experiment *e, const dor_run_options *o, dor_dry_run *out, dor_str *table)
+static dor_status measure(dor_setup *u, const dor_experiment *e, const dor_run_options *o, dor_arena *a, dor_dry_run *out)
 {
   DOR_TRY(dor_setup_data(u, e, NULL));
   DOR_TRY(dor_setup_study(u));
-  dor_str_fmt(table, "%-24s %6s %12s %10s %12s %12s\n", "arm", "cells", "parameters", "MiB", "ms a step", "s, one core");
-  for (int32_t i = 0; i < u->study.n_arms; i++)
-    if (cells_of(&u->study.arm[i], o)) DOR_TRY(time_arm(u, i, o, out, table));
-  if (!out->cells) return dor_setup_no_cell(&u->study, o);
+  DOR_TRY(time_arms(u, o, a, out));
   out->threads = (int32_t)e->cpu.threads;
   out->jobs = dor_run_jobs(e, o->jobs);
-  if (out->jobs > out->cells && out->cells) out->jobs = out->cells;
+  if (out->jobs > out->cells) out->jobs = out->cells;
   out->total_s /= out->jobs;
   out->data_bytes = frames_bytes(u->data.silhouettes, u->data.n_silhouettes) + frames_bytes(u->data.images, u->data.n_images);
   out->total_bytes = out->data_bytes + out->instance_bytes * (size_t)out->jobs;
-  return dor_str_status(table);
+  return DOR_OK;
 }
 
-dor_status dor_run_dry(const dor_experiment *e, const dor_run_options *o, dor_dry_run *out, dor_str *table)
+dor_status dor_run_dry(dor_arena *a, const dor_experiment *e, const dor_run_options *o, dor_dry_run *out)
 {
   dor_setup u = {0};
   *out = (dor_dry_run){0};
-  dor_status s = measure(&u, e, o, out, table);
+  dor_status s = measure(&u, e, o, a, out);
   dor_setup_release(&u);
   return s;
 }

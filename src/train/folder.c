@@ -16,6 +16,7 @@
 #include "base/version.h"
 
 enum { MAX_CONFIG = 16 << 20, SHOWN_KEYS = 8 };
+static const char inputs_end[] = "}\n", synth_key[] = "synth_sha256", data_key[] = ",\n \"data_sha256\": ";
 
 typedef struct chooser {
   dor_folder *f;
@@ -41,19 +42,36 @@ dor_status dor_folder_put(const char *folder, const char *name, const dor_str *t
   return s;
 }
 
-/* Does the file hold exactly this text? */
-static bool holds(chooser *c, const char *folder, const char *name, const dor_str *text)
+/* Does the file begin with this text? What follows is in *rest. A file that cannot be read does not; having no memory to look is no answer. */
+static dor_status begins(chooser *c, const char *folder, const char *name, const dor_str *text, bool *does, char rest[32])
 {
-  char *is;
-  size_t n;
+  char *is = NULL;
+  size_t n = 0;
   const char *path = dor_path_join(&c->arena, folder, name);
-  if (!path || dor_io_read(path, MAX_CONFIG, &is, &n)) return false;
-  bool same = n == text->n && !memcmp(is, text->s, n);
+  DOR_NEED(path, NOMEM, "no memory for a path");
+  dor_status s = dor_io_read(path, MAX_CONFIG, &is, &n);
+  *does = !s && n >= text->n && !memcmp(is, text->s, text->n);
+  snprintf(rest, 32, "%s", *does ? is + text->n : "");
   dor_free(is);
-  return same;
+  return s == DOR_E_NOMEM ? s : DOR_OK;
 }
 
-static bool equal_run(chooser *c, const char *folder) { return holds(c, folder, "config.cfg", &c->cfg) && holds(c, folder, "inputs.json", &c->inputs); }
+/* inputs.json may have what dor_folder_data adds. */
+static dor_status equal_inputs(chooser *c, const char *folder, bool *equal)
+{
+  char rest[32];
+  DOR_TRY(begins(c, folder, "inputs.json", &c->inputs, equal, rest));
+  *equal = *equal && (!strcmp(rest, inputs_end) || !strncmp(rest, data_key, strlen(data_key)));
+  return DOR_OK;
+}
+
+static dor_status equal_run(chooser *c, const char *folder, bool *equal)
+{
+  char rest[32];
+  DOR_TRY(begins(c, folder, "config.cfg", &c->cfg, equal, rest));
+  if (*rest) *equal = false;
+  return *equal ? equal_inputs(c, folder, equal) : DOR_OK;
+}
 
 /* What a dead writer or a probe of the folder may have left. */
 static bool leftover(const char *name) { return strstr(name, ".tmp.") || !strncmp(name, ".probe.", 7); }
@@ -152,7 +170,9 @@ static dor_status choose_out(chooser *c, bool *fresh)
   DOR_NEED(w < (int)sizeof c->f->path, USAGE, "--out: the path is too long");
   if (dor_io_exists(c->o->out)) DOR_TRY(dor_io_list(&c->arena, c->o->out, &names, &n));
   *fresh = !n || unstarted(c, c->o->out);
-  if (!*fresh && !equal_run(c, c->o->out)) return refuse_other(c, c->o->out);
+  bool equal = true;
+  if (!*fresh) DOR_TRY(equal_run(c, c->o->out, &equal));
+  if (!equal) return refuse_other(c, c->o->out);
   return DOR_OK;
 }
 
@@ -200,7 +220,9 @@ static dor_status choose_number(chooser *c, const char *base, bool *fresh)
   for (int32_t i = 0; i < n && *fresh; i++) {
     const char *path = dor_path_join(&c->arena, base, names[i]);
     DOR_NEED(path, NOMEM, "no memory for a path");
-    if (equal_run(c, path)) number = run_number(names[i]), *fresh = false;
+    bool equal;
+    DOR_TRY(equal_run(c, path, &equal));
+    if (equal) number = run_number(names[i]), *fresh = false;
     else if (!i && unstarted(c, path)) number = run_number(names[i]);
   }
   int w = snprintf(c->f->path, sizeof c->f->path, "%s/%ld", base, number);
@@ -218,6 +240,10 @@ static dor_status start_folder(chooser *c, bool fresh)
   if (fresh) DOR_TRY(dor_io_probe(c->f->path));
   DOR_TRY(dor_folder_put(c->f->path, "config.cfg", &c->cfg));
   DOR_TRY(dor_folder_put(c->f->path, "config.json", &c->json));
+  bool equal;
+  DOR_TRY(equal_inputs(c, c->f->path, &equal));
+  if (equal) return DOR_OK;
+  dor_str_add(&c->inputs, inputs_end);
   return dor_folder_put(c->f->path, "inputs.json", &c->inputs);
 }
 
@@ -254,14 +280,15 @@ static bool met(const dor_experiment *e, int32_t i)
 static dor_status describe_inputs(chooser *c)
 {
   char hex[DOR_HASH_HEX];
-  dor_str_fmt(&c->inputs, "{\"schema\": 1,\n \"data_sha256\": \"%s\",\n", c->identity);
+  bool made = !strncmp(dor_experiment_data(c->e), "synth:", 6);
+  dor_str_fmt(&c->inputs, "{\"schema\": 1,\n \"%s\": \"%s\",\n", made ? synth_key : "data_sha256", c->identity);
   for (int32_t i = 0, n = 0; i < c->e->n_arms; i++) {
     if (!*c->e->arm[i].split.file || met(c->e, i)) continue;
     DOR_TRY(dor_hash_file(c->e->arm[i].split.file, hex));
     if (n++) dor_str_fmt(&c->inputs, " \"splits_%s_sha256\": \"%s\",\n", c->e->arm[i].name, hex);
     else dor_str_fmt(&c->inputs, " \"splits_sha256\": \"%s\",\n", hex);
   }
-  dor_str_fmt(&c->inputs, " \"code_version\": %s}\n", DOR_NUMERICS);
+  dor_str_fmt(&c->inputs, " \"code_version\": %s", DOR_NUMERICS);
   return DOR_OK;
 }
 
@@ -281,6 +308,28 @@ dor_status dor_folder_open(dor_folder *f, const dor_experiment *e, const dor_run
   dor_str_release(&c.inputs);
   dor_arena_release(&c.arena);
   return s;
+}
+
+dor_status dor_folder_data(const char *folder, const char *sha256)
+{
+  dor_arena a = {0};
+  dor_str s = {0};
+  char *text = NULL, *end = NULL;
+  size_t n;
+  const char *path = dor_path_join(&a, folder, "inputs.json");
+  dor_status status = path ? dor_io_read(path, MAX_CONFIG, &text, &n) : DOR_FAIL(NOMEM, "no memory for a path");
+  bool made = !status && strstr(text, synth_key);
+  if (made) end = strstr(text, data_key);
+  if (made && !end) end = strrchr(text, '}');
+  if (end) {
+    dor_str_bytes(&s, text, (size_t)(end - text));
+    dor_str_fmt(&s, "%s\"%s\"%s", data_key, sha256, inputs_end);
+    status = dor_folder_put(folder, "inputs.json", &s);
+  }
+  dor_free(text);
+  dor_str_release(&s);
+  dor_arena_release(&a);
+  return status;
 }
 
 void dor_folder_close(dor_folder *f) { dor_lock_release(&f->lock); }

@@ -22,6 +22,10 @@ void dor_folder_close(dor_folder *f);
 /* Close one that nothing came of, and remove it if it was made by this call. */
 void dor_folder_drop(dor_folder *f);
 
+/* The hash of a synthetic cohort is known only when it was made: put it into inputs.json, which begins with that of its description.
+ * Nothing is done where the data are a file. */
+DOR_MUST dor_status dor_folder_data(const char *folder, const char *sha256);
+
 /* Write a file of the folder unless it stands there with these very bytes. */
 DOR_MUST dor_status dor_folder_put(const char *folder, const char *name, const dor_str *text);
 

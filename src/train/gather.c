@@ -189,17 +189,29 @@ static dor_status write_clips(table *g, const dor_cell *cells, int32_t n, const 
   return g->clips.n > head ? dor_folder_put(folder, "clips.csv", &g->clips) : DOR_OK;
 }
 
-/* ---- cost.csv ---- */
+/* ---- cost.csv: a line is added as a cell finishes; gathering puts them in order ---- */
 
-dor_status dor_cost_note(const char *folder, const dor_cell *c)
+static const char cost_head[] = "arm,seed,repeat,fold,seconds,train_seconds,peak_mib,parameters\n";
+
+static void put_cost(const dor_study *s, const dor_cell *c, dor_str *out)
+{
+  dor_csv_put(out, s->arm[c->arm].arm->name, false);
+  dor_csv_put_int(out, c->seed, false);
+  dor_csv_put_int(out, c->repeat + 1, false);
+  dor_csv_put_int(out, c->fold + 1, false);
+  dor_csv_put_real(out, c->seconds < 0 ? (double)NAN : c->seconds, false);
+  dor_csv_put_real(out, c->train_seconds < 0 ? (double)NAN : c->train_seconds, false);
+  dor_csv_put_real(out, c->peak_mib, false);
+  dor_csv_put_int(out, c->parameters, true);
+}
+
+dor_status dor_cost_note(const dor_study *study, const dor_cell *c, const char *folder)
 {
   dor_arena a = {0};
   dor_str line = {0};
-  const char *path = dor_path_join(&a, folder, "private/cost.csv");
-  dor_csv_put(&line, c->path, false);
-  dor_csv_put_real(&line, c->seconds, false);
-  dor_csv_put_real(&line, c->train_seconds, false);
-  dor_csv_put_real(&line, c->peak_mib, true);
+  const char *path = dor_path_join(&a, folder, "cost.csv");
+  if (path && !dor_io_exists(path)) dor_str_add(&line, cost_head);
+  put_cost(study, c, &line);
   dor_status s = path ? dor_str_status(&line) : DOR_FAIL(NOMEM, "no memory for a path");
   if (!s) s = dor_io_append(path, line.s, line.n);
   dor_str_release(&line);
@@ -207,45 +219,46 @@ dor_status dor_cost_note(const char *folder, const dor_cell *c)
   return s;
 }
 
-/* Lines have no header: the file only ever grows. A cell that was trained again has a later line. */
-void dor_cost_read(const char *folder, dor_cell *cells, int32_t n)
+static bool same_cost(const char *line, const dor_csv *t, int32_t row)
+{
+  for (int32_t k = 0; k < 4; k++) {
+    size_t n = strcspn(line, ",");
+    if (strlen(dor_csv_at(t, row, k)) != n || memcmp(dor_csv_at(t, row, k), line, n) != 0) return false;
+    line += n + 1;
+  }
+  return true;
+}
+
+/* What is not known stays so: a cell taken from another run, or a line that a crash tore. */
+static void take_cost(const dor_csv *t, int32_t row, dor_cell *c)
+{
+  double seconds, train, peak;
+  if (dor_csv_real(t, row, 4, &seconds) || dor_csv_real(t, row, 5, &train) || dor_csv_real(t, row, 6, &peak) || isnan(seconds) || isnan(train)) return;
+  c->seconds = seconds, c->train_seconds = train, c->peak_mib = peak;
+}
+
+/* A cell that was trained again has a later line. */
+static void read_cost(const dor_study *s, dor_cell *cells, int32_t n, const char *folder)
 {
   dor_arena a = {0};
   dor_csv t;
-  char *text = NULL;
-  size_t size;
-  const char *path = dor_path_join(&a, folder, "private/cost.csv");
-  if (path && !dor_io_read(path, 1 << 28, &text, &size)) {
-    char *with = dor_arena_fmt(&a, "path,seconds,train_seconds,peak_mib\n%s", text);
-    if (with && !dor_csv_parse(&a, path, with, strlen(with), &t))
-      for (int32_t row = 0; row < t.n_rows; row++)
-        for (int32_t i = 0; i < n; i++) {
-          double seconds, train, peak;
-          if (strcmp(cells[i].path, dor_csv_at(&t, row, 0)) || dor_csv_real(&t, row, 1, &seconds) || dor_csv_real(&t, row, 2, &train) ||
-              dor_csv_real(&t, row, 3, &peak))
-            continue;
-          cells[i].seconds = seconds, cells[i].train_seconds = train, cells[i].peak_mib = peak;
-        }
+  const char *path = dor_path_join(&a, folder, "cost.csv");
+  bool there = path && !dor_csv_read(&a, path, &t) && t.n_cols == 8;
+  for (int32_t i = 0; there && i < n; i++) {
+    dor_str line = {0};
+    put_cost(s, &cells[i], &line);
+    for (int32_t row = 0; line.s && row < t.n_rows; row++)
+      if (same_cost(line.s, &t, row)) take_cost(&t, row, &cells[i]);
+    dor_str_release(&line);
   }
-  dor_free(text);
   dor_arena_release(&a);
 }
 
 static dor_status write_cost(table *g, const dor_cell *cells, int32_t n, const char *folder)
 {
   dor_str s = {0};
-  dor_str_add(&s, "arm,seed,repeat,fold,seconds,train_seconds,peak_mib,parameters\n");
-  for (int32_t i = 0; i < n; i++) {
-    const dor_study_arm *sa = &g->s->arm[cells[i].arm];
-    dor_csv_put(&s, sa->arm->name, false);
-    dor_csv_put_int(&s, cells[i].seed, false);
-    dor_csv_put_int(&s, cells[i].repeat + 1, false);
-    dor_csv_put_int(&s, cells[i].fold + 1, false);
-    dor_csv_put_real(&s, cells[i].seconds < 0 ? (double)NAN : cells[i].seconds, false);
-    dor_csv_put_real(&s, cells[i].train_seconds < 0 ? (double)NAN : cells[i].train_seconds, false);
-    dor_csv_put_real(&s, cells[i].peak_mib, false);
-    dor_csv_put_int(&s, cells[i].parameters, true);
-  }
+  dor_str_add(&s, cost_head);
+  for (int32_t i = 0; i < n; i++) put_cost(g->s, &cells[i], &s);
   dor_status status = dor_folder_put(folder, "cost.csv", &s);
   dor_str_release(&s);
   return status;
@@ -253,7 +266,7 @@ static dor_status write_cost(table *g, const dor_cell *cells, int32_t n, const c
 
 /* ---- all ---- */
 
-static dor_status gather(table *g, const dor_cell *cells, int32_t n, const char *folder)
+static dor_status gather(table *g, dor_cell *cells, int32_t n, const char *folder)
 {
   const char *path = dor_path_join(&g->arena, folder, "predictions.csv");
   DOR_NEED(path, NOMEM, "no memory for a path");
@@ -263,10 +276,11 @@ static dor_status gather(table *g, const dor_cell *cells, int32_t n, const char 
   g->t.stamp = dor_record_stamps(g->s, g->stamps);
   DOR_TRY(dor_predictions_write(&g->t, path));
   DOR_TRY(write_clips(g, cells, n, folder));
+  read_cost(g->s, cells, n, folder);
   return write_cost(g, cells, n, folder);
 }
 
-dor_status dor_gather(const dor_study *s, const dor_cell *cells, int32_t n, const char *folder)
+dor_status dor_gather(const dor_study *s, dor_cell *cells, int32_t n, const char *folder)
 {
   table g = {.s = s};
   dor_status status = gather(&g, cells, n, folder);

@@ -7,11 +7,10 @@
 
 #include "train/cell.h"
 
-/* errors DATA: a cell's predictions.csv does not fit its folds */
-DOR_MUST dor_status dor_gather(const dor_study *s, const dor_cell *cells, int32_t n, const char *folder);
+/* Cells get the costs that were noted. errors DATA: a cell's predictions.csv does not fit its folds */
+DOR_MUST dor_status dor_gather(const dor_study *s, dor_cell *cells, int32_t n, const char *folder);
 
-/* Seconds and peak memory of cells, kept in private/cost.csv while cells finish one by one. */
-DOR_MUST dor_status dor_cost_note(const char *folder, const dor_cell *c);
-void dor_cost_read(const char *folder, dor_cell *cells, int32_t n); /* fills seconds and peak_mib where noted */
+/* Seconds, peak memory and parameters of a finished cell: a line more in cost.csv. */
+DOR_MUST dor_status dor_cost_note(const dor_study *study, const dor_cell *c, const char *folder);
 
 #endif

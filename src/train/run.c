@@ -104,7 +104,7 @@ static void finish_cell(crew *w, dor_cell *c, dor_status s)
   pthread_mutex_lock(&w->lock);
   w->running--;
   w->done += !s;
-  if (!s) s = dor_cost_note(w->folder, c);
+  if (!s) s = dor_cost_note(w->study, c, w->folder);
   if (s && (!w->status || w->status == DOR_E_STOPPED)) {
     w->status = s;
     snprintf(w->message, sizeof w->message, "%s", dor_errmsg());
@@ -246,6 +246,7 @@ static dor_status check_subset(const dor_setup *u, const dor_run_options *o)
 static dor_status begin(dor_setup *u, const dor_experiment *e, const dor_run_options *o, const char *folder, dor_run_result *out)
 {
   DOR_TRY(dor_setup_data(u, e, folder));
+  DOR_TRY(dor_folder_data(folder, u->data.sha256));
   DOR_TRY(dor_setup_study(u));
   out->cells = u->n_cells;
   DOR_TRY(check_subset(u, o));
@@ -259,7 +260,6 @@ static dor_status train_and_gather(dor_setup *u, const dor_folder *f, const dor_
   DOR_TRY(take_finished(u, f, o, out));
   DOR_TRY(train_cells(u, f, o, out));
   if (!all_done(u)) return DOR_OK;
-  dor_cost_read(f->path, u->cell, u->n_cells);
   DOR_TRY(dor_gather(&u->study, u->cell, u->n_cells, f->path));
   out->complete = true;
   return DOR_OK;

@@ -43,12 +43,22 @@ bool dor_stop_requested(void);
 /* errors CONFIG, DATA, LEAK, BUSY (another process), IO, NUMERIC, STOPPED (clean checkpoints written) */
 DOR_MUST dor_status dor_run(const dor_experiment *e, const dor_run_options *o, dor_run_result *out);
 
-typedef struct dor_dry_run { /* --dry-run */
+typedef struct dor_dry_arm {  /* an arm of which some cells are asked for */
+  const char *name;            /* the experiment's */
   int32_t cells;
+  int64_t parameters;
+  size_t bytes;                /* of one worker */
+  double step_s, total_s;      /* one timed step; all its cells, one after the other */
+} dor_dry_arm;
+
+typedef struct dor_dry_run {  /* --dry-run */
+  int32_t n_arms, cells;
+  const dor_dry_arm *arm;
   size_t data_bytes, instance_bytes, total_bytes;
   double step_s, total_s;      /* from one timed step per arm */
   int32_t jobs, threads;
 } dor_dry_run;
-DOR_MUST dor_status dor_run_dry(const dor_experiment *e, const dor_run_options *o, dor_dry_run *out, dor_str *table);
+/* The arms lie in `a`. errors as dor_run, but nothing is written */
+DOR_MUST dor_status dor_run_dry(dor_arena *a, const dor_experiment *e, const dor_run_options *o, dor_dry_run *out);
 
 #endif

@@ -201,22 +201,22 @@ TEST(run_dry_counts_cells)
   const char *folder = test_folder("run_dry");
   char path[1200];
   dor_experiment e;
+  dor_arena a = {0};
   dor_dry_run d;
-  dor_str table = {0};
   dor_run_options o = default_options(folder);
   make_data(folder, easy);
   snprintf(path, sizeof path, "%s/dry.cfg", folder);
   OK(dor_io_write(path, plain_config, strlen(plain_config)));
   OK(dor_experiment_read(&e, path, NULL, 0));
-  OK(dor_run_dry(&e, &o, &d, &table));
+  OK(dor_run_dry(&a, &e, &o, &d));
   CHECK(d.cells == 3 && d.step_s > 0 && d.total_s > 0 && d.instance_bytes > 0, "%d cells, %g s", d.cells, d.step_s);
-  CHECK(strstr(table.s, "\nnet ") && strstr(table.s, " 3 "), "table: %s", table.s);
+  CHECK(d.n_arms == 1 && !strcmp(d.arm[0].name, "net") && d.arm[0].cells == 3 && d.arm[0].parameters > 0, "%d arms, %d cells", d.n_arms, d.arm[0].cells);
   o.fold = 2, o.seed = 1;
-  OK(dor_run_dry(&e, &o, &d, &table));
+  OK(dor_run_dry(&a, &e, &o, &d));
   CHECK(d.cells == 1, "%d cells of one fold and seed", d.cells);
   o.seed = 2;
-  CHECK(dor_run_dry(&e, &o, &d, &table) == DOR_E_USAGE && strstr(dor_errmsg(), "--fold 2 --seed 2: no such cell"), "%s", dor_errmsg());
-  dor_str_release(&table);
+  CHECK(dor_run_dry(&a, &e, &o, &d) == DOR_E_USAGE && strstr(dor_errmsg(), "--fold 2 --seed 2: no such cell"), "%s", dor_errmsg());
+  dor_arena_release(&a);
   dor_experiment_release(&e);
 }
 
@@ -291,7 +291,7 @@ TEST(run_names_nobody)
   write_source(folder);
   snprintf(source, sizeof source, "%s/people.cfg", folder), snprintf(data, sizeof data, "%s/data.h5", folder);
   OK(dor_schema_defaults(dor_import_keys, &c, &a));
-  OK(dor_import("csv", source, data, &c, false));
+  OK(dor_import("csv", source, data, &c, false, NULL));
   OK(run_text(folder, with("name = \"features\"; ", ""), &o, &r));
   CHECK(!files_with(&a, r.folder, "CANARY", &files) && files > 20, "%d files looked at", files);
   CHECK(!files_with(&a, r.folder, "QZ,", &files), "an id in a table");

@@ -254,3 +254,178 @@ TEST(run_folder_has_one_owner)
   waitpid(child, &status, 0);
   OK(run_once(folder, "cut", 1));
 }
+
+static ssize_t full_write(int fd, const void *from, size_t n)
+{
+  if (++n_calls < fail_at) return write(fd, from, n);
+  return errno = ENOSPC, -1;
+}
+
+/* A disk that stays full ends the run at the third checkpoint that cannot be written, not hours later. */
+TEST(run_on_a_full_disk_ends_soon)
+{
+  const char *folder = test_folder("run_full");
+  char whole[65], cut[65], path[1300];
+  dor_io_calls calls = dor_io;
+  dor_io.fsync = no_sync;
+  epochs = 40;
+  expected(folder, whole);
+  n_calls = 0, fail_at = 30;
+  dor_io.write = full_write;
+  CHECK(run_once(folder, "cut", 1) == DOR_E_IO && strstr(dor_errmsg(), "No space left"), "%s", dor_errmsg());
+  CHECK(n_calls < 60, "%ld writes were tried", n_calls);
+  dor_io.write = calls.write;
+  OK(run_once(folder, "cut", 1));
+  snprintf(path, sizeof path, "%s/cut", folder);
+  hash_run(path, cut);
+  CHECK(!strcmp(whole, cut), "the finished run differs");
+  epochs = 12;
+  dor_io = calls;
+}
+
+/* A call fails, and another one while the run recovers from that. */
+TEST(run_failing_while_it_recovers_ends_the_same)
+{
+  const char *folder = test_folder("run_pairs");
+  char whole[65], cut[65], path[1300];
+  dor_io_calls calls = dor_io;
+  dor_rng rng = dor_rng_stream(7, 0, 0);
+  int failed = 0;
+  dor_io.fsync = no_sync;
+  epochs = 2;
+  expected(folder, whole);
+  snprintf(path, sizeof path, "%s/cut", folder);
+  for (int pair = 0; pair < 25; pair++) {
+    for (int k = 0; k < 2; k++) {
+      dor_io.write = failing_write, dor_io.rename = failing_rename, dor_io.fsync = failing_sync;
+      n_calls = 0, fail_errno = k ? EIO : ENOSPC, fail_at = 1 + (long)dor_rng_below(&rng, k ? 40 : 150);
+      dor_status s = run_once(folder, "cut", 1);
+      CHECK(s == DOR_OK || s == DOR_E_IO, "status %d: %s", s, dor_errmsg());
+      failed += s != DOR_OK;
+      dor_io = calls, dor_io.fsync = no_sync;
+    }
+    OK(run_once(folder, "cut", 1));
+    hash_run(path, cut);
+    CHECK(!strcmp(whole, cut), "pair %d: the finished run differs", pair);
+    OK(dor_io_remove_tree(path));
+  }
+  CHECK(failed > 20, "%d runs failed only", failed);
+  epochs = 12;
+  dor_io = calls;
+}
+
+/* ---- memory that is not there ---- */
+
+static void *failing_calloc(size_t n, size_t size) { return due() ? NULL : calloc(n, size); }
+static void *failing_realloc(void *p, size_t size) { return due() ? NULL : realloc(p, size); }
+
+TEST(run_without_memory_ends_clean)
+{
+  const char *folder = test_folder("run_memory");
+  char whole[65], cut[65], path[1300];
+  dor_io_calls calls = dor_io;
+  dor_mem_calls mem = dor_mem;
+  int refused = 0;
+  dor_io.fsync = no_sync;
+  epochs = 2;
+  expected(folder, whole);
+  snprintf(path, sizeof path, "%s/cut", folder);
+  bool reached = true;
+  for (long at = 1; reached && at < 20000; at += 1 + at / 12) {
+    dor_mem.calloc = failing_calloc, dor_mem.realloc = failing_realloc;
+    n_calls = 0, fail_at = at;
+    dor_status s = run_once(folder, "cut", 1);
+    reached = n_calls >= at;
+    dor_mem = mem;
+    CHECK(s == DOR_OK || dor_status_exit(s) == 7, "allocation %ld: exit code %d: %s", at, dor_status_exit(s), dor_errmsg());
+    refused += s != DOR_OK;
+  }
+  CHECK(refused > 30, "%d runs were refused memory only", refused);
+  OK(run_once(folder, "cut", 1));
+  hash_run(path, cut);
+  CHECK(!strcmp(whole, cut), "after %d runs without memory the finished run differs", refused);
+  epochs = 12;
+  dor_io = calls;
+}
+
+/* ---- power that fails: what is not synced is lost, so the order of calls is all ---- */
+
+enum { MOST_OPEN = 64 };
+static char opened[MOST_OPEN][1400]; /* by descriptor */
+static char synced[1400]; /* the file that was synced last and not written to since: the one that may be renamed */
+static int64_t early;  /* renames of a file whose bytes were not synced */
+static int32_t renamed; /* since a folder was synced last */
+static int32_t unsynced; /* said to be done while a rename was not durable */
+
+static int watched_open(const char *path, int flags, mode_t mode)
+{
+  int fd = open(path, flags, mode);
+  if (fd >= 0 && fd < MOST_OPEN) snprintf(opened[fd], sizeof opened[fd], "%s", path);
+  return fd;
+}
+
+static ssize_t watched_write(int fd, const void *from, size_t n)
+{
+  if (fd < MOST_OPEN && !strcmp(opened[fd], synced)) synced[0] = 0;
+  return write(fd, from, n);
+}
+
+static int watched_sync(int fd)
+{
+  if (fd >= MOST_OPEN) return 0;
+  if (strstr(opened[fd], ".tmp.")) snprintf(synced, sizeof synced, "%s", opened[fd]);
+  else renamed = 0;
+  return 0;
+}
+
+static int watched_rename(const char *from, const char *to)
+{
+  early += strcmp(from, synced) != 0;
+  unsynced += strstr(to, "cell.json") && renamed; /* it says that the cell's other files are there */
+  renamed++;
+  return rename(from, to);
+}
+
+TEST(run_survives_power_loss_by_the_order_of_its_calls)
+{
+  const char *folder = test_folder("run_power");
+  dor_io_calls calls = dor_io;
+  make_data(folder, cohort);
+  epochs = 2;
+  dor_io.open = watched_open, dor_io.write = watched_write, dor_io.fsync = watched_sync, dor_io.rename = watched_rename;
+  early = 0, renamed = 0, unsynced = 0;
+  OK(run_once(folder, "cut", 1));
+  dor_io = calls;
+  epochs = 12;
+  CHECK(!early, "%lld files were renamed before they were synced", (long long)early);
+  CHECK(!unsynced, "%d cells were said to be done before their files were durable", unsynced);
+  CHECK(!renamed, "%d files were renamed in a folder that was not synced", renamed);
+}
+
+/* ---- clocks that jump ---- */
+
+static double jumping_clock(void)
+{
+  static dor_rng rng;
+  if (!n_calls++) rng = dor_rng_stream(11, 0, 0);
+  return 1e9 * (dor_rng_real(&rng) - .5);
+}
+
+TEST(run_does_not_depend_on_the_clock)
+{
+  const char *folder = test_folder("run_clock");
+  char whole[65], cut[65], path[1300];
+  dor_io_calls calls = dor_io;
+  dor_time_calls time = dor_time;
+  dor_io.fsync = no_sync;
+  expected(folder, whole);
+  n_calls = 0;
+  dor_time.now_s = jumping_clock;
+  dor_status s = run_once(folder, "cut", 1);
+  dor_time = time;
+  OK(s);
+  snprintf(path, sizeof path, "%s/cut", folder);
+  hash_run(path, cut);
+  CHECK(!strcmp(whole, cut), "another clock, another run");
+  dor_io = calls;
+}

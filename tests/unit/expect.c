@@ -25,7 +25,7 @@ static dor_status check(const char *expect, const char *data, dor_str *out, int3
   OK(dor_io_write(csv, metrics, strlen(metrics)));
   OK(dor_io_write(cfg, expect, strlen(expect)));
   dor_str_clear(out);
-  return dor_expect_check(cfg, folder, data, out, tested);
+  return dor_expect_check(cfg, folder, data, out, NULL, tested);
 }
 
 TEST(expect_held)

@@ -35,7 +35,7 @@ static dor_status import(const char *config, dor_dataset *d)
   OK(dor_schema_defaults(dor_import_keys, &c, &a));
   const char *src = put("c.cfg", config);
   snprintf(out, sizeof out, "%s/out.h5", folder);
-  dor_status s = dor_import("csv", src, out, &c, false);
+  dor_status s = dor_import("csv", src, out, &c, false, NULL);
   if (!s && d) OK(dor_dataset_read(d, out));
   dor_arena_release(&a);
   return s;
@@ -139,7 +139,7 @@ TEST(import_csv_refuses_the_cohort_of_videos)
   dor_arena a = {0};
   dor_import_cfg c;
   OK(dor_schema_defaults(dor_import_keys, &c, &a));
-  CHECK(dor_import("csv", path, "unused.h5", &c, true) == DOR_E_CONFIG, "accepted");
+  CHECK(dor_import("csv", path, "unused.h5", &c, true, NULL) == DOR_E_CONFIG, "accepted");
   CHECK(strstr(dor_errmsg(), "cohort.cfg:6: 'videos' does not exist yet"), "%s", dor_errmsg());
   dor_arena_release(&a);
 }

@@ -150,7 +150,7 @@ static dor_status import(const char *format, const dor_import_cfg *c, dor_datase
   char out[1024], src[1024];
   snprintf(src, sizeof src, "%s/src", folder);
   snprintf(out, sizeof out, "%s/out.h5", folder);
-  dor_status s = dor_import(format, src, out, c, false);
+  dor_status s = dor_import(format, src, out, c, false, NULL);
   return s ? s : dor_dataset_read(d, out);
 }
 
@@ -269,12 +269,12 @@ TEST(import_idx)
   put_idx(false);
   snprintf(out, sizeof out, "%s/out.h5", folder);
   snprintf(src, sizeof src, "%s/x-images-idx3-ubyte", folder);
-  OK(dor_import("idx", src, out, &c, false));
+  OK(dor_import("idx", src, out, &c, false, NULL));
   OK(dor_dataset_read(&d, out));
   CHECK(d.n_subjects == 3 && d.images[0].h == 2 && d.images[0].data[5] == 6 && d.target[0].value[2] == 2 && d.target[0].n_names == 3 && !d.group, "idx");
   dor_dataset_release(&d);
   put_idx(true);
-  CHECK(dor_import("idx", src, out, &c, false) == DOR_E_DATA && strstr(dor_errmsg(), "11 bytes of values"), "%s", dor_errmsg());
+  CHECK(dor_import("idx", src, out, &c, false, NULL) == DOR_E_DATA && strstr(dor_errmsg(), "11 bytes of values"), "%s", dor_errmsg());
   dor_arena_release(&a);
 }
 
@@ -289,7 +289,7 @@ TEST(import_mnist)
   char out[1024];
   begin("idx");
   snprintf(out, sizeof out, "%s/out.h5", folder);
-  OK(dor_import("idx", path, out, &c, false));
+  OK(dor_import("idx", path, out, &c, false, NULL));
   OK(dor_dataset_read(&d, out));
   int32_t sevens = 0;
   for (int32_t i = 0; i < d.n_subjects; i++) sevens += d.target[0].value[i] == 7;
@@ -321,7 +321,7 @@ TEST(import_silhouettes_posture)
   static const int64_t size[2] = {64, 64};
   c.threshold = 127, c.size = (dor_ints){2, size}, c.manifest = path_of("m.csv");
   snprintf(out, sizeof out, "%s/out.h5", folder);
-  OK(dor_import("silhouettes", src, out, &c, false));
+  OK(dor_import("silhouettes", src, out, &c, false, NULL));
   OK(dor_dataset_read(&d, out));
   const char *of[1200] = {0};
   int32_t groups = 0;

@@ -258,6 +258,7 @@ TEST(synth_cohort_is_a_valid_dataset_and_survives_a_file)
   OK(dor_dataset_write(&d, path));
   OK(dor_dataset_read(&e, path));
   CHECK(e.synthetic && e.n_subjects == 6 && e.n_trials == 12 && e.n_targets == 2 && e.proms.items.n == 3, "subjects %d trials %d", e.n_subjects, e.n_trials);
+  for (int32_t i = 0; i < 2; i++) CHECK(!strcmp(d.target[i].name, e.target[i].name), "target '%s' comes back as '%s'", d.target[i].name, e.target[i].name);
   REQUIRE(e.n_silhouettes == 1 && e.n_keypoints == 1 && e.n_angles == 1, "%d %d %d", e.n_silhouettes, e.n_keypoints, e.n_angles);
   CHECK(!memcmp(d.silhouettes->data, e.silhouettes->data, 12 * 10 * 48 * 48), "silhouettes");
   CHECK(!memcmp(d.keypoints->data, e.keypoints->data, sizeof(float) * 120 * DOR_SYNTH_JOINTS * 3), "keypoints");
