@@ -42,4 +42,10 @@ DOR_MUST dor_status dor_pose_graph_eval(dor_graph *g, const dor_model *m, const 
 DOR_MUST dor_status dor_pose_graph_train(dor_graph *g, const dor_model *m, const void *cfg, dor_shape x, const dor_pose_loss *loss, bool accumulate,
                                          dor_pose_net *net);
 
+/* The same on values of the graph in place of inputs, for programs that make pictures and targets themselves. Shapes as above, x
+ * included; heat and mask by map. Nothing of them is differentiated. */
+typedef struct dor_pose_feed { dor_val x, joints, heat[DOR_MAPS], mask[DOR_MAPS]; } dor_pose_feed;
+DOR_MUST dor_status dor_pose_graph_train_on(dor_graph *g, const dor_model *m, const void *cfg, const dor_pose_feed *f, const dor_pose_loss *loss,
+                                            bool accumulate, dor_pose_net *net);
+
 #endif
