@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * conv2d_affine by any column's conv2d: the weights are scaled into scratch, the
- * convolution runs on those, and one pass adds the shift and takes the ReLU. */
+ * conv2d_affine by a library's or the portable conv2d, which know no epilogue:
+ * the convolution runs, then one pass scales, shifts, adds the residual and takes
+ * the ReLU. */
 #include <math.h>
 
 #include "base/mem.h"
+#include "kernels/affine.h"
 #include "kernels/reduce.h"
-#include "ops/attrs.h"
 
-extern const dor_kernel conv2d_winograd, conv2d_onednn, conv2d_cpu;
+extern const dor_kernel conv2d_onednn, conv2d_cpu;
 
 typedef struct plan {
   const dor_kernel *conv;
   void *inner; /* its plan */
 } plan;
-
-typedef struct bound { /* the call as the convolution knows it */
-  dor_call conv;
-  dor_view in[2];
-} bound;
-
-static size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-static size_t own_bytes(dor_shape w) { return padded((size_t)dor_shape_size(w) * sizeof(float)) + padded(2 * (size_t)w.d[3] * sizeof(float)); }
 
 static dor_status prepare(const dor_kernel *conv, const dor_prep *p, void **out, size_t *scratch)
 {
@@ -37,78 +29,67 @@ static dor_status prepare(const dor_kernel *conv, const dor_prep *p, void **out,
     dor_free(q);
     return s;
   }
-  *scratch += own_bytes(p->in[1].shape);
+  *scratch += dor_affine_bytes(p->out[0].shape.d[3]);
   *out = q;
   return DOR_OK;
 }
 
-static dor_status prepare_winograd(const dor_prep *p, void **out, size_t *scratch) { return prepare(&conv2d_winograd, p, out, scratch); }
 static dor_status prepare_onednn(const dor_prep *p, void **out, size_t *scratch) { return prepare(&conv2d_onednn, p, out, scratch); }
 static dor_status prepare_cpu(const dor_prep *p, void **out, size_t *scratch) { return prepare(&conv2d_cpu, p, out, scratch); }
+
+/* The call as the convolution knows it: scale and shift stand before its scratch. */
+static dor_call inner(const dor_call *c)
+{
+  dor_call conv = *c;
+  conv.attr = &((const dor_affine_attr *)c->attr)->conv;
+  conv.plan = ((const plan *)c->plan)->inner;
+  conv.scratch = (char *)c->scratch + dor_affine_bytes(c->out[0].shape.d[3]);
+  conv.nin = 2;
+  return conv;
+}
 
 static dor_status attach(dor_call *c)
 {
   const plan *p = c->plan;
-  bound *b = dor_calloc(1, sizeof *b);
-  DOR_NEED(b, NOMEM, "conv2d_affine: out of memory");
-  b->conv = *c;
-  b->conv.attr = &((const dor_affine_attr *)c->attr)->conv;
-  b->conv.plan = p->inner;
-  b->conv.context = NULL;
-  b->conv.nin = 2;
-  b->in[0] = c->in[0], b->in[1] = c->in[1];
-  b->in[1].data = c->scratch;
-  b->conv.in = b->in;
-  b->conv.scratch = (char *)c->scratch + own_bytes(c->in[1].shape);
-  dor_status s = p->conv->attach ? p->conv->attach(&b->conv) : DOR_OK;
-  if (s) dor_free(b);
-  else c->context = b;
-  return s;
+  dor_call conv = inner(c);
+  if (!p->conv->attach) return DOR_OK;
+  DOR_TRY(p->conv->attach(&conv));
+  c->context = conv.context;
+  return DOR_OK;
 }
 
-typedef struct tail { float *y; const float *shift; int64_t n; float low; } tail;
+typedef struct tail { float *y; const float *residual, *scale, *shift; int64_t n; float low; } tail;
 
 DOR_CLONES static void tail_body(const void *job, int64_t lo, int64_t hi) /* pixels */
 {
   const tail *t = job;
   for (int64_t r = lo; r < hi; r++) {
     float *restrict y = t->y + r * t->n;
+    const float *add = t->residual ? t->residual + r * t->n : NULL;
     for (int64_t k = 0; k < t->n; k++) {
-      float v = y[k] + t->shift[k];
+      float v = y[k] * t->scale[k] + t->shift[k];
+      if (add) v += add[k];
       y[k] = v < t->low ? t->low : v;
     }
   }
 }
 
-DOR_CLONES static void scale_weights(const float *w, const float *scale, int64_t rows, int64_t n, float *restrict out)
-{
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t k = 0; k < n; k++) out[r * n + k] = w[r * n + k] * scale[k];
-}
-
 static void run(const dor_call *c)
 {
-  const dor_affine_attr *a = c->attr;
-  const bound *b = c->context;
-  int64_t n = c->out[0].shape.d[3], size = dor_shape_size(c->in[1].shape);
-  float *w = c->scratch, *scale = (float *)(void *)((char *)c->scratch + padded((size_t)size * sizeof(float))), *shift = scale + n;
-  const float *mean = c->in[2].data, *var = c->in[3].data, *gamma = c->in[4].data, *beta = c->in[5].data;
-  for (int64_t k = 0; k < n; k++) {
-    scale[k] = (float)((double)gamma[k] / sqrt((double)var[k] + a->eps));
-    shift[k] = beta[k] - mean[k] * scale[k];
-  }
-  scale_weights(c->in[1].data, scale, size / n, n, w);
-  ((const plan *)c->plan)->conv->run(&b->conv);
-  tail t = {c->out[0].data, shift, n, a->relu ? 0 : -INFINITY};
+  const plan *p = c->plan;
+  dor_call conv = inner(c);
+  p->conv->run(&conv);
+  dor_affine f = dor_affine_fold(c, c->scratch);
+  int64_t n = c->out[0].shape.d[3];
+  tail t = {c->out[0].data, c->nin > 6 ? c->in[6].data : NULL, f.scale, f.shift, n, ((const dor_affine_attr *)c->attr)->relu ? 0 : -INFINITY};
   dor_parallel(c->threads, dor_shape_size(c->out[0].shape) / n, 1 + 16384 / n, tail_body, &t);
 }
 
 static void detach(dor_call *c)
 {
   const plan *p = c->plan;
-  bound *b = c->context;
-  if (b && p->conv->detach) p->conv->detach(&b->conv);
-  dor_free(b);
+  dor_call conv = inner(c);
+  if (p->conv->detach) p->conv->detach(&conv);
 }
 
 static void drop(void *v)
@@ -124,7 +105,6 @@ static const char *describe(const void *v)
   return p->conv->describe ? p->conv->describe(p->inner) : p->conv->name;
 }
 
-extern const dor_kernel conv2d_affine_winograd;
-const dor_kernel conv2d_affine_winograd = {"conv2d_affine_winograd", prepare_winograd, attach, run, detach, drop, describe};
+extern const dor_kernel conv2d_affine_onednn, conv2d_affine_cpu;
 const dor_kernel conv2d_affine_onednn = {"conv2d_affine_onednn", prepare_onednn, attach, run, detach, drop, describe};
 const dor_kernel conv2d_affine_cpu = {"conv2d_affine_cpu", prepare_cpu, attach, run, detach, drop, describe};

@@ -30,10 +30,12 @@ INLINE vec positive(vec v) { return keep(v > 0, v); }
 
 /* What GCC's vector types cannot say; one lane is the portable build. */
 #if LANES == 16
+INLINE vec at_least(vec v, vec least) { return (vec)_mm512_max_ps((__m512)least, (__m512)v); } /* NaN stays NaN */
 INLINE vec pick(mask m, vec a, vec b) { return (vec)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)m), (__m512)b, (__m512)a); } /* m ? a : b */
 INLINE mask load_bytes(const uint8_t *p) { return (mask)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i_u *)p)); }
 INLINE void store_bytes(uint8_t *p, mask v) { _mm_storeu_si128((__m128i_u *)p, _mm512_cvtepi32_epi8((__m512i)v)); }
 #elif LANES == 8
+INLINE vec at_least(vec v, vec least) { return (vec)_mm256_max_ps((__m256)least, (__m256)v); }
 INLINE vec pick(mask m, vec a, vec b) { return (vec)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m); }
 INLINE mask load_bytes(const uint8_t *p) { return (mask)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i_u *)p)); }
 INLINE void store_bytes(uint8_t *p, mask v)
@@ -42,6 +44,7 @@ INLINE void store_bytes(uint8_t *p, mask v)
   _mm_storel_epi64((__m128i_u *)p, _mm_packus_epi16(words, words));
 }
 #else
+INLINE vec at_least(vec v, vec least) { return (vec){v[0] < least[0] ? least[0] : v[0]}; }
 INLINE vec pick(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 INLINE mask load_bytes(const uint8_t *p) { return (mask){*p}; }
 INLINE void store_bytes(uint8_t *p, mask v) { *p = (uint8_t)v[0]; }

@@ -31,7 +31,7 @@ typedef struct dor_winograd {  /* a plan, immutable: x [N,H,W,C] -> y [N,H,W,K] 
 } dor_winograd;
 
 typedef struct dor_winograd_tail { /* done to y while it is in registers; every member may be NULL or false */
-  const float *bias, *residual;    /* [K], as y */
+  const float *scale, *bias, *residual; /* [K], [K], as y: y = scale conv + bias + residual */
   bool relu;
   float *mean, *var;               /* [K] of what was written, over N, H and W; var is divided by the count */
 } dor_winograd_tail;

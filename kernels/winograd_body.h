@@ -126,7 +126,7 @@ static void forward_part(const void *of, part me)
   const dor_winograd *p = j->plan;
   size_t k2 = 2 * (size_t)p->k;
   double *sums = j->sums + (size_t)me.rank * k2;
-  finish f = {j->tail.bias, j->tail.residual, j->tail.relu, j->tail.mean ? j->block_sums + (size_t)me.rank * k2 : NULL};
+  finish f = {j->tail.scale, j->tail.bias, j->tail.residual, j->tail.relu, j->tail.mean ? j->block_sums + (size_t)me.rank * k2 : NULL};
   if (f.sums) memset(f.sums, 0, k2 * sizeof(float)), memset(sums, 0, k2 * sizeof(double));
   if (p->strips) forward_strips(j, me, &f, sums);
   else forward_blocks(j, me, &f, sums);

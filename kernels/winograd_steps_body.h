@@ -157,7 +157,7 @@ static void gradient_tile(const dor_winograd *p, const float *dy, int64_t tile, 
 }
 
 typedef struct finish { /* what happens to outputs before they are written */
-  const float *bias, *residual;
+  const float *scale, *bias, *residual;
   bool relu;
   float *sums; /* [2,K] of this block; NULL: none wanted */
 } finish;
@@ -165,7 +165,7 @@ typedef struct finish { /* what happens to outputs before they are written */
 /* y tile = A^T m A for LANES channels, from channel k of y. */
 INLINE void output_vector(const dor_winograd *p, const float *m, const finish *f, int32_t k, int32_t rows, int32_t cols, size_t offset, float *y)
 {
-  vec d[4][6], bias = f->bias ? load(f->bias + k) : splat(0), sum = splat(0), squares = splat(0);
+  vec d[4][6], scale = f->scale ? load(f->scale + k) : splat(1), bias = f->bias ? load(f->bias + k) : splat(0), sum = splat(0), squares = splat(0);
   UNROLL
   for (int32_t j = 0; j < 6; j++) {
     vec col[6], o[4];
@@ -182,7 +182,7 @@ INLINE void output_vector(const dor_winograd *p, const float *m, const finish *f
     for (int32_t j = 0; j < 4; j++) {
       if (j >= cols) break;
       size_t at = offset + ((size_t)i * (size_t)p->w + (size_t)j) * (size_t)p->k + (size_t)k;
-      vec v = o[j] + bias;
+      vec v = o[j] * scale + bias;
       if (f->residual) v += load(f->residual + at);
       if (f->relu) v = positive(v);
       store(y + at, v);

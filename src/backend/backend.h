@@ -10,7 +10,7 @@
 #include "graph/graph.h"
 #include "kernels/kernel.h"
 
-enum { DOR_COLUMNS = 3 };
+enum { DOR_COLUMNS = 4 };
 
 typedef struct dor_backend {
   const char *name;                               /* "cpu" */
@@ -24,7 +24,7 @@ typedef struct dor_backend {
 } dor_backend;
 
 /* The columns a backend may be made of: from ops.def, and own kernels that are asked before oneDNN (column_fast.c). */
-extern const dor_kernel *const dor_column_own[], *const dor_column_onednn[], *const dor_column_fast[];
+extern const dor_kernel *const dor_column_own[], *const dor_column_onednn[], *const dor_column_fast[], *const dor_column_direct[];
 
 extern const dor_backend dor_backend_cpu;   /* oneDNN and own kernels */
 extern const dor_backend dor_backend_plain; /* own portable kernels alone: what `make check` compares against */

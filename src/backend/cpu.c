@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The CPU, twice: `cpu` asks our Winograd kernels, oneDNN, and our other
- * kernels in this order, with the best
- * instructions the machine has; `plain` has our portable kernels alone. */
+ * The CPU, twice: `cpu` asks our Winograd kernels, our direct ones, oneDNN, and
+ * our other kernels in this order, with the best instructions the machine has;
+ * `plain` has our portable kernels alone. */
 #include "backend/backend.h"
 
 #include <omp.h>
@@ -34,7 +34,7 @@ static dor_status copy(void *to, const void *from, size_t bytes)
   return DOR_OK;
 }
 
-const dor_backend dor_backend_cpu = {.name = "cpu", .column = {dor_column_fast, dor_column_onednn, dor_column_own}, .isa = best_isa, .enter = enter,
-                                     .alloc = block, .free = dor_block_free, .copy_in = copy, .copy_out = copy};
+const dor_backend dor_backend_cpu = {.name = "cpu", .column = {dor_column_fast, dor_column_direct, dor_column_onednn, dor_column_own},
+                                     .isa = best_isa, .enter = enter, .alloc = block, .free = dor_block_free, .copy_in = copy, .copy_out = copy};
 const dor_backend dor_backend_plain = {.name = "plain", .column = {dor_column_own}, .isa = plain_isa, .enter = enter,
                                        .alloc = block, .free = dor_block_free, .copy_in = copy, .copy_out = copy};

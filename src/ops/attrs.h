@@ -31,6 +31,7 @@ typedef struct dor_size_attr { int32_t size[2]; } dor_size_attr; /* height, widt
 enum { DOR_WARP_CHANNELS = 4 };
 typedef struct dor_warp_attr { int32_t size[2]; bool mask; double mean[DOR_WARP_CHANNELS], sd[DOR_WARP_CHANNELS]; } dor_warp_attr; /* of y */
 typedef struct dor_heatmap_attr { int32_t size[2], sigma; } dor_heatmap_attr;
+typedef struct dor_sum_attr { int32_t size[2]; bool relu; } dor_sum_attr; /* resize_sum: of y */
 
 typedef struct dor_matmul_attr { bool ta, tb; } dor_matmul_attr;    /* transpose A, B */
 typedef struct dor_linear_attr { bool relu; } dor_linear_attr;      /* y = max(x w + b, 0) */
@@ -46,6 +47,7 @@ typedef struct dor_reduce_attr { int32_t axes; } dor_reduce_attr;   /* bit i: ax
 typedef struct dor_expand_attr { int32_t rank, dim[DOR_MAX_DIMS], axes; double factor; } dor_expand_attr; /* x's shape again */
 
 typedef struct dor_bn_attr { double eps; } dor_bn_attr;
+typedef struct dor_bn_act_attr { double eps; bool relu; } dor_bn_act_attr;
 typedef struct dor_bn_pool_attr { double eps; int32_t size[2]; } dor_bn_pool_attr; /* size: of x */
 typedef struct dor_bn_running_attr { double momentum, unbias; } dor_bn_running_attr; /* unbias: n / (n - 1) */
 

@@ -114,10 +114,14 @@ static const dor_case cases[] = {
     {.name = "groups", .attr = ATTR(3, 1, 1, 1, 2, 5, 5), .in = {DOR_DIMS(2, 5, 5, 6), DOR_DIMS(3, 3, 3, 4)}},
     {.name = "depthwise", .attr = ATTR(3, 1, 1, 1, 9, 6, 5), .in = {DOR_DIMS(2, 6, 5, 9), DOR_DIMS(3, 3, 1, 9)}},
     {.name = "wide", .attr = ATTR(3, 1, 1, 1, 1, 8, 8), .in = {DOR_DIMS(2, 8, 8, 16), DOR_DIMS(3, 3, 16, 32)}},
+    {.name = "wide s2", .attr = ATTR(3, 2, 1, 1, 1, 9, 14), .in = {DOR_DIMS(2, 9, 14, 17), DOR_DIMS(3, 3, 17, 56)}},
+    {.name = "wide 4x4s2", .attr = ATTR(4, 2, 1, 1, 1, 10, 6), .in = {DOR_DIMS(1, 10, 6, 8), DOR_DIMS(4, 4, 8, 16)}},
     {.name = "hrnet32", .attr = ATTR(3, 1, 1, 1, 1, 128, 128), .in = {DOR_DIMS(1, 128, 128, 32), DOR_DIMS(3, 3, 32, 32)}, .bench = true},
     {.name = "hrnet64", .attr = ATTR(3, 1, 1, 1, 1, 64, 64), .in = {DOR_DIMS(1, 64, 64, 64), DOR_DIMS(3, 3, 64, 64)}, .bench = true},
     {.name = "hrnet128", .attr = ATTR(3, 1, 1, 1, 1, 32, 32), .in = {DOR_DIMS(1, 32, 32, 128), DOR_DIMS(3, 3, 128, 128)}, .bench = true},
     {.name = "hrnet256", .attr = ATTR(3, 1, 1, 1, 1, 16, 16), .in = {DOR_DIMS(1, 16, 16, 256), DOR_DIMS(3, 3, 256, 256)}, .bench = true},
+    {.name = "hrnet stem", .attr = ATTR(3, 2, 1, 1, 1, 256, 256), .in = {DOR_DIMS(1, 256, 256, 64), DOR_DIMS(3, 3, 64, 64)}, .bench = true},
+    {.name = "hrnet down", .attr = ATTR(3, 2, 1, 1, 1, 128, 128), .in = {DOR_DIMS(1, 128, 128, 32), DOR_DIMS(3, 3, 32, 64)}, .bench = true},
     {.name = "silhouette", .attr = ATTR(3, 1, 1, 1, 1, 128, 128), .in = {DOR_DIMS(32, 128, 128, 1), DOR_DIMS(3, 3, 1, 16)}, .bench = true},
     {0},
 };
@@ -153,10 +157,13 @@ static const dor_case dx_cases[] = {
     {.name = "groups", .attr = ATTR(3, 1, 1, 1, 2, 5, 5), .in = {DOR_DIMS(2, 5, 5, 4), DOR_DIMS(3, 3, 3, 4)}},
     {.name = "depthwise", .attr = ATTR(3, 1, 1, 1, 9, 6, 5), .in = {DOR_DIMS(2, 6, 5, 9), DOR_DIMS(3, 3, 1, 9)}},
     {.name = "wide", .attr = ATTR(3, 1, 1, 1, 1, 8, 8), .in = {DOR_DIMS(2, 8, 8, 32), DOR_DIMS(3, 3, 16, 32)}},
+    {.name = "wide s2", .attr = ATTR(3, 2, 1, 1, 1, 9, 10), .in = {DOR_DIMS(2, 5, 5, 17), DOR_DIMS(3, 3, 24, 17)}},
+    {.name = "wide 4x4s2", .attr = ATTR(4, 2, 1, 1, 1, 10, 6), .in = {DOR_DIMS(1, 5, 3, 34), DOR_DIMS(4, 4, 32, 34)}},
     {.name = "hrnet32", .attr = ATTR(3, 1, 1, 1, 1, 128, 128), .in = {DOR_DIMS(1, 128, 128, 32), DOR_DIMS(3, 3, 32, 32)}, .bench = true},
     {.name = "hrnet64", .attr = ATTR(3, 1, 1, 1, 1, 64, 64), .in = {DOR_DIMS(1, 64, 64, 64), DOR_DIMS(3, 3, 64, 64)}, .bench = true},
     {.name = "hrnet128", .attr = ATTR(3, 1, 1, 1, 1, 32, 32), .in = {DOR_DIMS(1, 32, 32, 128), DOR_DIMS(3, 3, 128, 128)}, .bench = true},
     {.name = "hrnet256", .attr = ATTR(3, 1, 1, 1, 1, 16, 16), .in = {DOR_DIMS(1, 16, 16, 256), DOR_DIMS(3, 3, 256, 256)}, .bench = true},
+    {.name = "hrnet stem", .attr = ATTR(3, 2, 1, 1, 1, 256, 256), .in = {DOR_DIMS(1, 128, 128, 64), DOR_DIMS(3, 3, 64, 64)}, .bench = true},
     {0},
 };
 
@@ -191,11 +198,14 @@ static const dor_case dw_cases[] = {
     {.name = "groups", .attr = ATTR(3, 1, 1, 1, 2, 5, 5), .in = {DOR_DIMS(2, 5, 5, 6), DOR_DIMS(2, 5, 5, 4)}},
     {.name = "depthwise", .attr = ATTR(3, 1, 1, 1, 9, 6, 5), .in = {DOR_DIMS(2, 6, 5, 9), DOR_DIMS(2, 6, 5, 9)}},
     {.name = "wide", .attr = ATTR(3, 1, 1, 1, 1, 8, 8), .in = {DOR_DIMS(2, 8, 8, 16), DOR_DIMS(2, 8, 8, 32)}},
+    {.name = "wide s2", .attr = ATTR(3, 2, 1, 1, 1, 9, 10), .in = {DOR_DIMS(2, 9, 10, 20), DOR_DIMS(2, 5, 5, 24)}},
+    {.name = "wide 4x4s2", .attr = ATTR(4, 2, 1, 1, 1, 10, 6), .in = {DOR_DIMS(1, 10, 6, 32), DOR_DIMS(1, 5, 3, 66)}},
     {.name = "hrnet32", .attr = ATTR(3, 1, 1, 1, 1, 128, 128), .in = {DOR_DIMS(1, 128, 128, 32), DOR_DIMS(1, 128, 128, 32)}, .bench = true},
     {.name = "hrnet64", .attr = ATTR(3, 1, 1, 1, 1, 64, 64), .in = {DOR_DIMS(1, 64, 64, 64), DOR_DIMS(1, 64, 64, 64)}, .bench = true},
     {.name = "hrnet128", .attr = ATTR(3, 1, 1, 1, 1, 32, 32), .in = {DOR_DIMS(1, 32, 32, 128), DOR_DIMS(1, 32, 32, 128)}, .bench = true},
     {.name = "hrnet256", .attr = ATTR(3, 1, 1, 1, 1, 16, 16), .in = {DOR_DIMS(1, 16, 16, 256), DOR_DIMS(1, 16, 16, 256)}, .bench = true},
     {.name = "silhouette", .attr = ATTR(3, 1, 1, 1, 1, 128, 128), .in = {DOR_DIMS(32, 128, 128, 1), DOR_DIMS(32, 128, 128, 16)}, .bench = true},
+    {.name = "hrnet stem", .attr = ATTR(3, 2, 1, 1, 1, 256, 256), .in = {DOR_DIMS(1, 256, 256, 64), DOR_DIMS(1, 128, 128, 64)}, .bench = true},
     {0},
 };
 

@@ -50,6 +50,7 @@ static const dor_case cases[] = {
     {.name = "3x3", .attr = ATTR(3, 1, 1, 5, 6), .in = {DOR_DIMS(2, 5, 6, 3), DOR_DIMS(3, 3, 3, 5)}},
     {.name = "3x3s2", .attr = ATTR(3, 2, 1, 7, 6), .in = {DOR_DIMS(2, 7, 6, 2), DOR_DIMS(3, 3, 2, 19)}},
     {.name = "wide", .attr = ATTR(3, 1, 1, 9, 10), .in = {DOR_DIMS(2, 9, 10, 16), DOR_DIMS(3, 3, 16, 32)}},
+    {.name = "wide s2", .attr = ATTR(3, 2, 1, 11, 12), .in = {DOR_DIMS(2, 11, 12, 8), DOR_DIMS(3, 3, 8, 48)}},
     {.name = "silhouette", .attr = ATTR(3, 1, 1, 32, 32), .in = {DOR_DIMS(32, 32, 32, 16), DOR_DIMS(3, 3, 16, 32)}, .bench = true},
     {0},
 };

@@ -175,6 +175,7 @@ static void check_column(const dor_kernel *const *column, const char *name)
 TEST(op_own_kernels_match_definition) { check_column(dor_column_own, "own"); }
 TEST(op_onednn_kernels_match_definition) { check_column(dor_column_onednn, "onednn"); }
 TEST(op_fast_kernels_match_definition) { check_column(dor_column_fast, "fast"); }
+TEST(op_direct_kernels_match_definition) { check_column(dor_column_direct, "direct"); }
 
 static bool is_fused(const dor_op *op)
 {

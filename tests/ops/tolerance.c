@@ -23,6 +23,7 @@ static const struct {
     {"conv2d_stats_winograd", 10, "the same"},
     {"conv2d_affine_winograd", 10, "the same"},
     {"conv2d_dx_winograd", 10, "the same"},
+    {"conv2d_dx_add_winograd", 10, "the same"},
     {"conv2d_dw_winograd", 10, "the same"},
 };
 
