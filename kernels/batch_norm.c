@@ -11,14 +11,6 @@ static int64_t channels_of(dor_shape s) { return s.d[s.n - 1]; }
 
 typedef struct moments { const float *x, *dy, *mean; } moments;
 
-DOR_CLONES static void mean_body(const void *job, int64_t lo, int64_t hi, int64_t n, float *restrict a, float *b)
-{
-  const moments *s = job;
-  (void)b;
-  for (int64_t r = lo; r < hi; r++)
-    for (int64_t k = 0; k < n; k++) a[k] += s->x[r * n + k];
-}
-
 DOR_CLONES static void var_body(const void *job, int64_t lo, int64_t hi, int64_t n, float *restrict a, float *b)
 {
   const moments *s = job;
@@ -55,8 +47,7 @@ static void bn_stats_run(const dor_call *c)
   int64_t n = channels_of(c->in[0].shape), rows = dor_shape_size(c->in[0].shape) / n;
   float *mean = c->out[0].data, *var = c->out[1].data;
   moments s = {c->in[0].data, NULL, mean};
-  double *a, *b;
-  dor_sum_rows(c, rows, n, mean_body, &s, &a, &b);
+  double *a = dor_sum_columns(c, rows, n, s.x), *b;
   for (int64_t k = 0; k < n; k++) mean[k] = (float)(a[k] / (double)rows);
   dor_sum_rows(c, rows, n, var_body, &s, &a, &b);
   for (int64_t k = 0; k < n; k++) var[k] = (float)(a[k] / (double)rows);

@@ -16,27 +16,12 @@ static void store(float *out, const double *sum, int64_t n, double factor)
 
 typedef struct columns { const float *x, *y; } columns;
 
-DOR_CLONES static void sum_body(const void *job, int64_t lo, int64_t hi, int64_t n, float *restrict a, float *b)
-{
-  const columns *s = job;
-  (void)b;
-  for (int64_t r = lo; r < hi; r++)
-    for (int64_t k = 0; k < n; k++) a[k] += s->x[r * n + k];
-}
-
 DOR_CLONES static void product_body(const void *job, int64_t lo, int64_t hi, int64_t n, float *restrict a, float *b)
 {
   const columns *s = job;
   (void)b;
   for (int64_t r = lo; r < hi; r++)
     for (int64_t k = 0; k < n; k++) a[k] += s->x[r * n + k] * s->y[r * n + k];
-}
-
-static void column_sums(const dor_call *c, int64_t rows, int64_t n, dor_sum_body *body, columns s, float *out, double factor)
-{
-  double *a, *b;
-  dor_sum_rows(c, rows, n, body, &s, &a, &b);
-  store(out, a, n, factor);
 }
 
 static dor_status bias_db_prepare(const dor_prep *p, void **plan, size_t *scratch)
@@ -50,7 +35,7 @@ static dor_status bias_db_prepare(const dor_prep *p, void **plan, size_t *scratc
 static void bias_db_run(const dor_call *c)
 {
   int64_t n = last(c->in[0].shape);
-  column_sums(c, dor_shape_size(c->in[0].shape) / n, n, sum_body, (columns){c->in[0].data, NULL}, c->out[0].data, 1);
+  store(c->out[0].data, dor_sum_columns(c, dor_shape_size(c->in[0].shape) / n, n, c->in[0].data), n, 1);
 }
 const dor_kernel bias_db_cpu = {.name = "bias_db_cpu", .prepare = bias_db_prepare, .run = bias_db_run};
 
@@ -58,9 +43,13 @@ static void mul_db_run(const dor_call *c)
 {
   dor_shape s = c->in[0].shape, b = c->in[2].shape;
   int64_t n = last(s), images = b.n == 2 ? b.d[0] : 1, size = dor_shape_size(s) / images;
-  const float *dy = c->in[0].data, *a = c->in[1].data;
   float *out = c->out[0].data;
-  for (int64_t k = 0; k < images; k++, dy += size, a += size, out += n) column_sums(c, size / n, n, product_body, (columns){dy, a}, out, 1);
+  double *sum, *none;
+  for (int64_t k = 0; k < images; k++, out += n) {
+    columns of = {(const float *)c->in[0].data + k * size, (const float *)c->in[1].data + k * size};
+    dor_sum_rows(c, size / n, n, product_body, &of, &sum, &none);
+    store(out, sum, n, 1);
+  }
 }
 const dor_kernel mul_db_cpu = {.name = "mul_db_cpu", .prepare = bias_db_prepare, .run = mul_db_run};
 

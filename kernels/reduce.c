@@ -72,3 +72,18 @@ void dor_sum_rows(const dor_call *c, int64_t rows, int64_t channels, dor_sum_bod
   *a = total;
   *b = total + channels;
 }
+
+DOR_CLONES static void sum_body(const void *job, int64_t lo, int64_t hi, int64_t n, float *restrict a, float *b)
+{
+  const float *x = job;
+  (void)b;
+  for (int64_t r = lo; r < hi; r++)
+    for (int64_t k = 0; k < n; k++) a[k] += x[r * n + k];
+}
+
+double *dor_sum_columns(const dor_call *c, int64_t rows, int64_t channels, const float *x)
+{
+  double *a, *b;
+  dor_sum_rows(c, rows, channels, sum_body, x, &a, &b);
+  return a;
+}

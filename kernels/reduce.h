@@ -33,5 +33,6 @@ enum { DOR_SUM_ROWS = 64, DOR_SUM_PIECES = 16 };
 typedef void dor_sum_body(const void *job, int64_t lo, int64_t hi, int64_t channels, float *a, float *b);
 size_t dor_sum_scratch(int64_t rows, int64_t channels);
 void dor_sum_rows(const dor_call *c, int64_t rows, int64_t channels, dor_sum_body *body, const void *job, double **a, double **b); /* in c->scratch */
+double *dor_sum_columns(const dor_call *c, int64_t rows, int64_t channels, const float *x); /* sums of x itself [channels], in c->scratch */
 
 #endif
