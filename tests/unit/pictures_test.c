@@ -74,14 +74,19 @@ static void put_jpeg(const char *name, const uint8_t *pixels, int h, int w, bool
   free(bytes);
 }
 
-TEST(picture_png_and_jpeg)
+/* a.png: a disc. */
+static void begin_with_disc(uint8_t pixels[SIDE * SIDE])
 {
-  (void)state;
-  uint8_t pixels[SIDE * SIDE];
-  dor_picture im;
   begin("picture");
   figure(pixels, 20, 30, 12, 10, 240);
   put_png("a.png", pixels, SIDE, SIDE);
+}
+
+TEST(picture_png_and_jpeg)
+{
+  uint8_t pixels[SIDE * SIDE];
+  dor_picture im;
+  begin_with_disc(pixels);
   OK(dor_picture_read(path_of("a.png"), 1, &im));
   CHECK(im.h == SIDE && im.w == SIDE && im.c == 1 && !memcmp(im.pixels, pixels, sizeof pixels), "a PNG is exact");
   dor_free(im.pixels);
@@ -117,12 +122,9 @@ static void cut_everywhere(const char *name, size_t tail)
 
 TEST(picture_cut_short_is_refused)
 {
-  (void)state;
   uint8_t pixels[SIDE * SIDE];
   dor_picture im;
-  begin("picture");
-  figure(pixels, 20, 30, 12, 10, 240);
-  put_png("a.png", pixels, SIDE, SIDE);
+  begin_with_disc(pixels);
   put_jpeg("a.jpg", pixels, SIDE, SIDE, false);
   put_jpeg("p.jpg", pixels, SIDE, SIDE, true);
   cut_everywhere("a.png", 12);
@@ -134,7 +136,6 @@ TEST(picture_cut_short_is_refused)
 
 TEST(picture_size_is_limited)
 {
-  (void)state;
   begin("picture");
   static uint8_t line[DOR_PICTURE_SIDE + 1];
   dor_picture im;
@@ -145,14 +146,14 @@ TEST(picture_size_is_limited)
   dor_free(im.pixels);
 }
 
-static dor_status import(const char *format, const dor_import_cfg *c, dor_dataset *d)
+static dor_status import_from(const char *format, const char *src, const dor_import_cfg *c, dor_dataset *d)
 {
-  char out[1024], src[1024];
-  snprintf(src, sizeof src, "%s/src", folder);
-  snprintf(out, sizeof out, "%s/out.h5", folder);
+  const char *out = path_of("out.h5");
   dor_status s = dor_import(format, src, out, c, false, NULL);
   return s ? s : dor_dataset_read(d, out);
 }
+
+static dor_status import(const char *format, const dor_import_cfg *c, dor_dataset *d) { return import_from(format, path_of("src"), c, d); }
 
 static dor_import_cfg options(dor_arena *a)
 {
@@ -177,7 +178,6 @@ static void put_people(int dark, int bright)
 
 TEST(import_silhouettes_person_is_white_and_mirrors_are_groups)
 {
-  (void)state;
   for (int colour = 0; colour < 2; colour++) {
     dor_arena a = {0};
     dor_import_cfg c = options(&a);
@@ -207,7 +207,6 @@ static void write_manifest(const char *text)
 
 TEST(import_silhouettes_manifest_people_and_groups_win)
 {
-  (void)state;
   dor_arena a = {0};
   dor_import_cfg c = options(&a);
   dor_dataset d;
@@ -234,7 +233,6 @@ TEST(import_silhouettes_manifest_people_and_groups_win)
 
 TEST(import_images_are_rgb)
 {
-  (void)state;
   dor_arena a = {0};
   dor_import_cfg c = options(&a);
   dor_dataset d;
@@ -261,36 +259,27 @@ static void put_idx(bool spoil)
 
 TEST(import_idx)
 {
-  (void)state;
   dor_arena a = {0};
   dor_import_cfg c = options(&a);
   dor_dataset d;
-  char out[1024], src[1024];
   put_idx(false);
-  snprintf(out, sizeof out, "%s/out.h5", folder);
-  snprintf(src, sizeof src, "%s/x-images-idx3-ubyte", folder);
-  OK(dor_import("idx", src, out, &c, false, NULL));
-  OK(dor_dataset_read(&d, out));
+  OK(import_from("idx", path_of("x-images-idx3-ubyte"), &c, &d));
   CHECK(d.n_subjects == 3 && d.images[0].h == 2 && d.images[0].data[5] == 6 && d.target[0].value[2] == 2 && d.target[0].n_names == 3 && !d.group, "idx");
   dor_dataset_release(&d);
   put_idx(true);
-  CHECK(dor_import("idx", src, out, &c, false, NULL) == DOR_E_DATA && strstr(dor_errmsg(), "11 bytes of values"), "%s", dor_errmsg());
+  CHECK(import_from("idx", path_of("x-images-idx3-ubyte"), &c, &d) == DOR_E_DATA && strstr(dor_errmsg(), "11 bytes of values"), "%s", dor_errmsg());
   dor_arena_release(&a);
 }
 
 TEST(import_mnist)
 {
-  (void)state;
   const char *path = test_shared("mnist_t10k/t10k-images-idx3-ubyte.gz");
   if (!path) SKIP("1 file skipped: ../shared/data is not here");
   dor_arena a = {0};
   dor_import_cfg c = options(&a);
   dor_dataset d;
-  char out[1024];
   begin("idx");
-  snprintf(out, sizeof out, "%s/out.h5", folder);
-  OK(dor_import("idx", path, out, &c, false, NULL));
-  OK(dor_dataset_read(&d, out));
+  OK(import_from("idx", path, &c, &d));
   int32_t sevens = 0;
   for (int32_t i = 0; i < d.n_subjects; i++) sevens += d.target[0].value[i] == 7;
   CHECK(d.n_subjects == 10000 && d.images[0].h == 28 && d.target[0].value[0] == 7 && sevens == 1028, "%d images, %d sevens", d.n_subjects, sevens);
@@ -302,8 +291,7 @@ TEST(import_mnist)
  * this quarter of it must be joined there too. */
 TEST(import_silhouettes_posture)
 {
-  (void)state;
-  char src[1024], out[1024];
+  char src[1024];
   dor_arena a = {0};
   dor_import_cfg c = options(&a);
   dor_dataset d;
@@ -320,9 +308,7 @@ TEST(import_silhouettes_posture)
   dor_str_release(&manifest);
   static const int64_t size[2] = {64, 64};
   c.threshold = 127, c.size = (dor_ints){2, size}, c.manifest = path_of("m.csv");
-  snprintf(out, sizeof out, "%s/out.h5", folder);
-  OK(dor_import("silhouettes", src, out, &c, false, NULL));
-  OK(dor_dataset_read(&d, out));
+  OK(import_from("silhouettes", src, &c, &d));
   const char *of[1200] = {0};
   int32_t groups = 0;
   REQUIRE(d.n_subjects == 1200 && t.n_rows == 1200, "%d people", d.n_subjects);
@@ -339,7 +325,6 @@ TEST(import_silhouettes_posture)
 /* The recipe's two roads meet: the untouched JPEGs, cut at 127, are the 1-bit PNGs. */
 TEST(picture_real_jpegs_are_the_real_pngs)
 {
-  (void)state;
   static const char *const classes[] = {"bending", "lying", "sitting", "standing"};
   dor_arena a = {0};
   int32_t files = 0;
