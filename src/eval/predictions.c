@@ -23,12 +23,13 @@ typedef struct reader {
   columns c;
   int32_t n, n_classes;
   bool by_probability;   /* of the positive class, no p_ columns */
+  bool named_folds;      /* some fold is no whole number: labels, numbered from 1 as they appear */
   const char **class_name;
-  const char **subject, **trial, **site, **group;
+  const char **subject, **trial, **site, **group, **fold_name;
   int32_t *arm, *fold, *repeat, *truth, *n_clips, *unit;
   int64_t *seed;
   double *p, *value, *predicted, *threshold;
-  dor_intern arms, units, rows;
+  dor_intern arms, units, rows, folds;
 } reader;
 
 #define AT(r, i) (r)->t->path, (r)->t->line[i]
@@ -98,12 +99,32 @@ static int32_t class_index(const reader *r, const char *name)
   return -1;
 }
 
+static const char *list_classes(const reader *r)
+{
+  enum { SHOWN = 12 };
+  const char *all = "";
+  for (int32_t c = 0; c < r->n_classes && c < SHOWN && all; c++) {
+    char shown[64];
+    all = dor_arena_fmt(r->a, "%s%s'%s'", all, c ? ", " : "", dor_printable(r->class_name[c], shown, sizeof shown));
+  }
+  return !all ? "" : r->n_classes > SHOWN ? dor_arena_fmt(r->a, "%s and %d more", all, r->n_classes - SHOWN) : all;
+}
+
 static dor_status no_class(const reader *r, const char *where, const char *name)
 {
   const char *near = dor_nearest(name, r->class_name, (size_t)r->n_classes);
   char shown[64];
   dor_printable(name, shown, sizeof shown);
-  return near ? DOR_FAIL(DATA, "%s: no class '%s'; did you mean '%s'?", where, shown, near) : DOR_FAIL(DATA, "%s: no class '%s'", where, shown);
+  return near ? DOR_FAIL(DATA, "%s: no class '%s'; did you mean '%s'?", where, shown, near)
+              : DOR_FAIL(DATA, "%s: no class '%s'; there are %s", where, shown, list_classes(r));
+}
+
+static dor_status no_positive(const reader *r)
+{
+  char shown[64];
+  dor_printable(r->o->positive, shown, sizeof shown);
+  return DOR_FAIL(USAGE, "%s: positive=%s: %s; there are %s", r->t->path, shown,
+                  r->n_classes == 2 ? "no such class" : "only one of two classes can be positive", list_classes(r));
 }
 
 static dor_status order_classes(reader *r)
@@ -114,26 +135,32 @@ static dor_status order_classes(reader *r)
     if (at < i) return no_class(r, r->t->path, r->o->order[i]);
     swap_classes(r, i, at);
   }
-  if (!r->o->positive || r->n_classes != 2) return DOR_OK;
+  if (!r->o->positive) return DOR_OK;
+  if (r->n_classes != 2) return no_positive(r);
   int32_t at = class_index(r, r->o->positive);
-  if (at < 0) return no_class(r, r->t->path, r->o->positive);
+  if (at < 0) return no_positive(r);
   swap_classes(r, at, 1);
   return DOR_OK;
 }
 
-/* `probability` is that of the positive class; the other class is the other name found. */
+/* `probability` is that of the positive class; the other class is the other name found. Where two other names are found it was not said rightly. */
 static dor_status classes_of_probability(reader *r)
 {
   DOR_NEED(r->o->positive, USAGE, "%s: whose probability? say positive=CLASS", r->t->path);
   r->class_name = dor_arena_alloc(r->a, 2 * sizeof *r->class_name);
   DOR_NEED(r->class_name, NOMEM, "%s", r->t->path);
   r->n_classes = 2, r->by_probability = true;
+  bool known = false;
+  for (int32_t i = 0; i < r->n && !known; i++) known = !strcmp(dor_csv_at(r->t, i, r->c.truth), r->o->positive);
   r->class_name[0] = NULL, r->class_name[1] = r->o->positive;
   for (int32_t i = 0; i < r->n; i++) {
     const char *name = dor_csv_at(r->t, i, r->c.truth);
     if (!strcmp(name, r->class_name[1])) continue;
     if (!r->class_name[0]) r->class_name[0] = name;
-    DOR_NEED(!strcmp(name, r->class_name[0]), DATA, "%s:%d: %s: a third class where `probability` allows two", AT(r, i), r->t->header[r->c.truth]);
+    if (!strcmp(name, r->class_name[0])) continue;
+    DOR_NEED(!known, DATA, "%s:%d: %s: a third class where `probability` allows two", AT(r, i), r->t->header[r->c.truth]);
+    r->class_name[1] = name;
+    return no_positive(r);
   }
   if (!r->class_name[0]) r->class_name[0] = dor_arena_fmt(r->a, "not %s", r->o->positive);
   DOR_NEED(r->class_name[0], NOMEM, "%s", r->t->path);
@@ -154,12 +181,14 @@ static dor_status find_classes(reader *r)
 static dor_status allocate(reader *r)
 {
   r->p = dor_arena_alloc(r->a, (size_t)r->n * (size_t)r->n_classes * sizeof *r->p);
+  r->fold_name = dor_arena_alloc(r->a, ((size_t)r->n + 1) * sizeof *r->fold_name);
   bool got = COLUMN(r, subject) && COLUMN(r, trial) && COLUMN(r, site) && COLUMN(r, group) && COLUMN(r, arm) && COLUMN(r, fold) && COLUMN(r, repeat) &&
              COLUMN(r, truth) && COLUMN(r, n_clips) && COLUMN(r, unit) && COLUMN(r, seed) && COLUMN(r, value) && COLUMN(r, predicted) &&
              COLUMN(r, threshold);
-  DOR_NEED(got && r->p, NOMEM, "%s: %d rows", r->t->path, r->n);
+  DOR_NEED(got && r->p && r->fold_name, NOMEM, "%s: %d rows", r->t->path, r->n);
   DOR_TRY(dor_intern_init(&r->arms, r->a, r->n));
   DOR_TRY(dor_intern_init(&r->units, r->a, r->n));
+  DOR_TRY(dor_intern_init(&r->folds, r->a, r->n));
   return dor_intern_init(&r->rows, r->a, r->n);
 }
 
@@ -228,10 +257,27 @@ static dor_status outcome(reader *r, int32_t i)
   return DOR_OK;
 }
 
+static void note_folds(reader *r)
+{
+  int64_t number;
+  for (int32_t i = 0; i < r->n && !r->named_folds; i++) r->named_folds = text(r, i, r->c.fold)[0] && dor_parse_int(text(r, i, r->c.fold), &number);
+}
+
+/* A negative number is refused under any name: it marks rows that no fold tests. */
+static dor_status fold_of(reader *r, int32_t i, int64_t *fold)
+{
+  const char *name = text(r, i, r->c.fold);
+  if (!r->named_folds || !dor_parse_int(name, fold)) DOR_TRY(whole(r, i, r->c.fold, 0, INT32_MAX, fold));
+  if (!r->named_folds) return DOR_OK;
+  *fold = name[0] ? dor_intern_put(&r->folds, name, NULL) + 1 : 0;
+  r->fold_name[*fold] = name;
+  return DOR_OK;
+}
+
 static dor_status keys(reader *r, int32_t i)
 {
   int64_t fold, repeat, clips;
-  DOR_TRY(whole(r, i, r->c.fold, 0, INT32_MAX, &fold));
+  DOR_TRY(fold_of(r, i, &fold));
   DOR_TRY(whole(r, i, r->c.repeat, 0, INT32_MAX, &repeat));
   DOR_TRY(whole(r, i, r->c.n_clips, 1, INT32_MAX, &clips));
   DOR_TRY(whole(r, i, r->c.seed, 0, INT64_MAX, &r->seed[i]));
@@ -303,6 +349,7 @@ static void hand_over(const reader *r, dor_predictions *out)
   out->arm = r->arm, out->fold = r->fold, out->repeat = r->repeat, out->truth = r->truth, out->n_clips = r->n_clips;
   out->seed = r->seed, out->p = r->p, out->value = r->value, out->predicted = r->predicted, out->threshold = r->threshold;
   out->unit = r->unit;
+  if (r->named_folds) out->fold_name = r->fold_name;
 }
 
 dor_status dor_predictions_read(dor_arena *a, const char *path, const dor_predictions_options *o, dor_predictions *out)
@@ -315,6 +362,7 @@ dor_status dor_predictions_read(dor_arena *a, const char *path, const dor_predic
   DOR_TRY(find_columns(&r));
   DOR_TRY(find_classes(&r));
   DOR_TRY(allocate(&r));
+  note_folds(&r);
   for (int32_t i = 0; i < r.n; i++) {
     DOR_TRY(keys(&r, i));
     DOR_TRY(outcome(&r, i));

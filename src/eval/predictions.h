@@ -28,6 +28,7 @@ typedef struct dor_predictions {
   const double *value, *predicted;  /* [n] when n_classes is 0 */
   const double *threshold;          /* [n] on p[1]; NaN where none (several classes); write: NULL: .5 */
   const char *stamp;                /* of all rows, words with a space between; read: what any row says; NULL or "": none */
+  const char *const *fold_name;     /* read: by the number in `fold`, where the file calls its folds otherwise; else NULL */
   /* made by read, ignored by write: */
   int32_t n_units, n_clusters;
   const int32_t *unit;              /* [n] subject and trial, numbered by first appearance */
@@ -39,8 +40,9 @@ DOR_MUST dor_status dor_predictions_write(const dor_predictions *t, const char *
 /* Foreign files too: `subject_id|subject`, `y_true|label`, `p_CLASS` or `probability` with `positive`, `fold`, `arm`, `seed`, `trial`,
  * `group`, `threshold`, `stamp`; other names by rename = {"label=COL", ...}. Classes stand in the order `order` (NULL: of the p_ columns); of two the
  * positive is put second. Without a trial column a subject's later rows become its trials 2, 3, ...
- * errors DATA file:line: column (unknown class, p outside [0,1] or not summing to 1, y_pred that p and threshold contradict, a row twice,
- * two truths for one unit) */
+ * Folds that are no whole numbers are numbered from 1 as they appear and keep their names.
+ * errors USAGE: `positive` is missing, or no class of the file, naming those there are; DATA file:line: column (unknown class, p outside
+ * [0,1] or not summing to 1, y_pred that p and threshold contradict, a row twice, two truths for one unit) */
 typedef struct dor_predictions_options {
   const char *positive;
   const char *const *rename;

@@ -97,11 +97,28 @@ TEST(predictions_refused)
   refused("subject_id,y_true,p_a\nx,a,1\n", NULL, "every class wants one");
   refused("subject_id,y_true,probability\nx,a,1\n", NULL, "positive=CLASS");
   refused("subject_id,y_true,probability\nx,a,1\ny,b,1\nz,c,1\n", "a", "p.csv:4: y_true: a third class");
-  refused("subject_id,y_true,p_a,p_b\nx,a,.5,.5\n", "c", "no class 'c'");
+  refused("subject_id,y_true,p_a,p_b\nx,a,.5,.5\n", "c", "p.csv: positive=c: no such class; there are 'a', 'b'");
+  refused("subject_id,y_true,p_a,p_b,p_c\nx,a,.5,.3,.2\n", "c", "positive=c: only one of two classes can be positive; there are 'a', 'b', 'c'");
+  refused("subject_id,y_true,probability\nx,a,1\ny,b,1\n", "c", "positive=c: no such class; there are 'a', 'b'");
+  refused("subject_id,y_true,p_one,p_two\nx,three,.5,.5\n", NULL, "p.csv:2: y_true: no class 'three'; there are 'one', 'two'");
+  refused("subject_id,y_true,p_a,p_b,fold\nx,a,.2,.8,A\ny,a,.2,.8,-1\n", NULL, "p.csv:3: fold: '-1' is no number");
   refused("subject_id,y_true,y_pred,p_a,p_b\nx,a,a,.2,.8\n", NULL, "p.csv:2: y_pred says 'a' where the probabilities say 'b'");
   refused("subject_id,trial,y_true,p_a,p_b\nx,1,a,.2,.8\nx,1,a,.2,.8\n", NULL, "p.csv:3: this subject, trial, arm, seed and repeat came before");
   refused("subject_id,arm,y_true,p_a,p_b\nx,1,a,.2,.8\nx,2,b,.2,.8\n", NULL, "p.csv:3: y_true: not what line 2 says");
   refused("subject_id,y_true,p_a,p_b,fold\nx,a,.2,.8,-1\n", NULL, "p.csv:2: fold: '-1' is no number");
   refused("subject_id,y_true,p_a,p_b\n,a,.2,.8\n", NULL, "p.csv:2: subject_id is empty");
   refused("subject_id,y_treu,p_a,p_b\nx,a,.2,.8\n", NULL, "y_true");
+}
+
+TEST(predictions_folds_by_name)
+{
+  dor_arena a = {0};
+  dor_predictions t;
+  OK(read_text(&a, "subject,y_true,p_a,p_b,fold\nx,a,.7,.3,north\ny,a,.7,.3,2\nz,b,.7,.3,north\nw,b,.7,.3,\n", NULL, &t));
+  CHECK(t.fold[0] == 1 && t.fold[1] == 2 && t.fold[2] == 1 && t.fold[3] == 0, "folds %d %d %d %d", t.fold[0], t.fold[1], t.fold[2], t.fold[3]);
+  REQUIRE(t.fold_name, "no names");
+  CHECK(!strcmp(t.fold_name[1], "north") && !strcmp(t.fold_name[2], "2") && !strcmp(t.fold_name[0], ""), "names");
+  OK(read_text(&a, "subject,y_true,p_a,p_b,fold\nx,a,.7,.3,7\ny,a,.7,.3,2\n", NULL, &t));
+  CHECK(t.fold[0] == 7 && t.fold[1] == 2 && !t.fold_name, "numbers stay numbers");
+  dor_arena_release(&a);
 }
