@@ -306,3 +306,11 @@ dor_status dor_tree_assign(dor_arena *a, dor_tree *root, const char *assignment)
   return no_memory();
 }
 
+
+bool dor_tree_is_path(const char *key)
+{
+  static const char *const path[] = {"data", "file", "weights", "folder", "table"};
+  for (size_t i = 0; key && i < sizeof path / sizeof *path; i++)
+    if (!strcmp(path[i], key)) return true;
+  return false;
+}

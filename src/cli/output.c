@@ -143,13 +143,14 @@ void dor_out_json(json_t *root)
   json_decref(root);
 }
 
-/* ", run NAME" takes the place of as many spaces after the title, where there are enough. */
+/* ", run NAME" takes the place of as many spaces after the title; where there are too few it stands in a line before. */
 static void put_title(const char *name, const char *screen)
 {
   const char *gap = strstr(screen, "  "), *end = strchr(screen, '\n');
   int title = gap && end && gap < end ? (int)(gap - screen) : 0, more = (int)strlen(name) + 6;
   int room = title ? (int)strspn(gap, " ") : 0;
   if (room >= more + 2) dor_out("%.*s, run %s%.*s", title, screen, name, room - more, gap), screen += title + room;
+  else dor_out("run %s\n", name);
   dor_out("%s", screen);
 }
 

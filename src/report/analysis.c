@@ -15,6 +15,12 @@ const char *dor_stamp(const dor_report_meta *m)
 
 int32_t dor_positive(const dor_analysis *x) { return x->p->n_classes == 2 ? 1 : -1; }
 
+const char *dor_fold_name(const dor_analysis *x, int32_t fold)
+{
+  const char *name = x->p->fold_name ? x->p->fold_name[fold] : dor_arena_fmt(x->a, "%d", fold);
+  return name ? name : "";
+}
+
 const dor_result *dor_result_find(const dor_analysis *x, int32_t arm, int32_t fold, int64_t seed, const char *metric, int32_t cls)
 {
   for (int32_t i = 0; i < x->n_rows; i++) {

@@ -67,5 +67,6 @@ bool dor_contrast_shown(const dor_analysis *x, const dor_contrast *c); /* its p,
 const char *dor_contrast_verdict(const dor_analysis *x, const dor_contrast *c); /* "better", "worse", "not shown to differ" */
 const char *dor_stamp(const dor_report_meta *m);            /* "SYNTHETIC LEAKS QUICK", "" */
 int32_t dor_positive(const dor_analysis *x);                /* 1 of two classes, else -1 */
+const char *dor_fold_name(const dor_analysis *x, int32_t fold); /* as the predictions call it; "" when out of memory */
 
 #endif

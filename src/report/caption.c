@@ -8,14 +8,14 @@
 static void people(const dor_analysis *x, dor_str *s)
 {
   const dor_scores *all = &x->arm[x->reference].scores;
-  dor_str_fmt(s, "Unit of analysis: %s, n = %d", x->m->per, all->n);
+  dor_str_fmt(s, "Unit of analysis: %s, n = %d", x->m->one, all->n);
   for (int32_t c = 0; c < x->p->n_classes; c++) {
     int32_t n = 0;
     for (int32_t i = 0; i < all->n; i++) n += all->truth[i] == c;
     dor_str_fmt(s, "%s%s %d", c ? ", " : " (", x->p->class_name[c], n);
   }
   dor_str_add(s, ")");
-  if (x->clustered) dor_str_fmt(s, ", in %d clusters (groups or people) that stay together", x->p->n_clusters);
+  if (x->clustered) dor_str_fmt(s, ", in %d clusters (groups or subjects) that stay together", x->p->n_clusters);
   dor_str_add(s, ". ");
 }
 
@@ -48,9 +48,10 @@ dor_status dor_caption(const dor_analysis *x, const char **out)
   if (m->scheme[0]) dor_str_fmt(&s, "%s%s. ", m->scheme, m->repeats > 1 ? ", probabilities averaged over repeats" : "");
   intervals(x, &s);
   if (m->threshold[0]) dor_str_fmt(&s, "Decision: %s. ", m->threshold);
-  if (m->pool[0]) dor_str_fmt(&s, "Samples of a %s pooled as %s. ", m->per, m->pool);
+  if (m->pool[0]) dor_str_fmt(&s, "Samples of a %s pooled as %s. ", m->one, m->pool);
   if (m->n_seeds > 1) dor_str_fmt(&s, "%d seeds, probabilities averaged first. ", m->n_seeds);
   tests(x, &s);
+  dor_str_fmt(&s, " Result %s.", m->result);
   dor_status status = dor_str_status(&s);
   if (!status) {
     while (s.n && s.s[s.n - 1] == ' ') s.s[--s.n] = 0;

@@ -15,6 +15,12 @@ dor_status dor_write_text(dor_arena *a, const char *folder, const char *name, do
   return status;
 }
 
+void dor_put_marks(const dor_analysis *x, dor_str *s)
+{
+  dor_csv_put(s, dor_stamp(x->m), false);
+  dor_csv_put(s, x->m->result, true);
+}
+
 typedef void put_text(dor_str *s, const char *text);
 
 typedef struct notation {

@@ -8,6 +8,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/tree.h"
 
 typedef struct reader {
   dor_arena *a;
@@ -61,16 +62,16 @@ static double real(json_t *root, const char *key, double absent)
   return json_is_number(v) ? json_number_value(v) : absent;
 }
 
-/* Where things lie is nobody's result. */
 static void drop_paths(json_t *node)
 {
-  static const char *const path[] = {"data", "file", "weights", "folder", "table"};
-  for (size_t i = 0; json_is_object(node) && i < sizeof path / sizeof *path; i++)
-    if (json_is_string(json_object_get(node, path[i]))) json_object_del(node, path[i]);
   const char *key;
   json_t *child;
+  void *next;
   size_t index;
-  json_object_foreach(node, key, child) drop_paths(child);
+  json_object_foreach_safe(node, next, key, child) {
+    if (json_is_string(child) && dor_tree_is_path(key)) json_object_del(node, key);
+    else drop_paths(child);
+  }
   json_array_foreach(node, index, child) drop_paths(child);
 }
 
@@ -98,9 +99,11 @@ static dor_status scheme(const reader *r, dor_report_meta *m)
 {
   const char *kind = text(r, r->config, "split.scheme", "kfold"), *file = text(r, r->config, "split.file", ""), *test = text(r, r->config, "split.test", "");
   long long folds = whole(r->config, "split.folds", 5), seed = whole(r->config, "split.seed", 0);
-  const char *by = m->leaks ? "clip, people ignored" : "person";
+  const char *who = !strcmp(m->per, "subject") ? m->one : "person";
+  const char *by = m->leaks ? dor_arena_fmt(r->a, "%s, people and groups ignored", m->one) : who;
+  DOR_NEED(by, NOMEM, "a split");
   if (file[0]) m->scheme = dor_arena_fmt(r->a, "folds from a file");
-  else if (!strcmp(kind, "loso")) m->scheme = "leave one person out";
+  else if (!strcmp(kind, "loso")) m->scheme = dor_arena_fmt(r->a, "leave one %s out", who);
   else if (!strcmp(kind, "losite")) m->scheme = "leave one site out";
   else if (!strcmp(kind, "holdout")) m->scheme = dor_arena_fmt(r->a, "held out: %s", test);
   else if (!strcmp(kind, "rank")) m->scheme = dor_arena_fmt(r->a, "%lld folds by rank within class", folds);
@@ -186,6 +189,24 @@ static dor_status read_leakage(const reader *r, dor_report_meta *m)
   return DOR_OK;
 }
 
+/* What a passed check still has to say stands among the limits. */
+static dor_status add_notes(const reader *r, dor_report_meta *m)
+{
+  json_t *list = at(r->leakage, "checks"), *one;
+  size_t i, n = (size_t)m->n_limits;
+  const char **limit = dor_arena_alloc(r->a, (n + json_array_size(list) + 1) * sizeof *limit);
+  DOR_NEED(limit, NOMEM, "%s/leakage.json", r->folder);
+  if (n) memcpy(limit, m->limit, n * sizeof *limit);
+  json_array_foreach(list, i, one) {
+    const char *note = text(r, one, "note", NULL);
+    if (!note || !json_is_true(at(one, "passed"))) continue;
+    limit[n] = dor_arena_fmt(r->a, "%s: %s", text(r, one, "id", "?"), note);
+    DOR_NEED(limit[n++], NOMEM, "%s/leakage.json", r->folder);
+  }
+  m->limit = limit, m->n_limits = (int32_t)n;
+  return DOR_OK;
+}
+
 static void read_config(const reader *r, dor_report_meta *m)
 {
   json_t *c = r->config;
@@ -224,7 +245,11 @@ static dor_status read_run(reader *r, dor_report_meta *m, dor_predictions *p)
   read_config(r, m);
   m->synthetic = json_is_true(at(r->run, "synthetic")) || stamped(r, "SYNTHETIC");
   m->leaks |= stamped(r, "LEAKS"), m->quick |= stamped(r, "QUICK");
-  m->per = text(r, r->run, "per", "subject"), m->pool = pool_text(text(r, r->run, "pool", ""));
+  m->per = text(r, r->run, "per", "subject");
+  m->one = text(r, r->run, "unit", !strcmp(m->per, "subject") ? "person" : m->per);
+  m->many = !strcmp(m->one, "person") ? "people" : dor_arena_fmt(r->a, "%ss", m->one);
+  DOR_NEED(m->many, NOMEM, "a word");
+  m->pool = pool_text(text(r, r->run, "pool", ""));
   m->published = text(r, r->run, "published", NULL);
   DOR_TRY(texts_of(r, at(r->run, "classes"), &order, &n));
   DOR_TRY(texts_of(r, at(r->run, "limits"), &limit, &m->n_limits));
@@ -232,6 +257,7 @@ static dor_status read_run(reader *r, dor_report_meta *m, dor_predictions *p)
   DOR_TRY(read_arms(r, m));
   DOR_TRY(read_flow(r, m));
   DOR_TRY(read_leakage(r, m));
+  DOR_TRY(add_notes(r, m));
   DOR_TRY(scheme(r, m));
   DOR_TRY(dor_predictions_read(r->a, predictions, &(dor_predictions_options){.positive = m->positive, .order = order, .n_order = n}, p));
   m->threshold = p->n_classes == 2 ? dor_threshold_text(r->a, real(r->config, "score.threshold", 0.5)) : "the most probable class";

@@ -30,7 +30,8 @@ static void csv_row(const dor_analysis *x, const dor_result *r, dor_str *s)
   dor_csv_put(s, x->m->result, false);
   dor_csv_put(s, x->arm[r->arm].arm->name, false);
   dor_csv_put(s, x->m->per, false);
-  put_which(s, r->fold);
+  if (r->fold >= 0) dor_csv_put(s, dor_fold_name(x, r->fold), false);
+  else put_which(s, r->fold);
   put_which(s, r->seed);
   dor_csv_put(s, r->metric, false);
   dor_csv_put(s, r->average, false);
@@ -81,7 +82,8 @@ static void json_row(const dor_analysis *x, const dor_result *r, dor_str *s)
 {
   dor_str_add(s, "{\"arm\": ");
   dor_put_json(s, x->arm[r->arm].arm->name);
-  json_which(s, "fold", r->fold);
+  if (r->fold >= 0 && x->p->fold_name) json_text(s, "fold", dor_fold_name(x, r->fold));
+  else json_which(s, "fold", r->fold);
   json_which(s, "seed", r->seed);
   json_text(s, "metric", r->metric);
   json_text(s, "average", r->average);
@@ -163,7 +165,7 @@ static void errors_of(const dor_analysis *x, int32_t unit, dor_str *s)
   if (!wrong) return;
   dor_csv_put(s, any->subject[at], false);
   dor_csv_put(s, any->trial[at], false);
-  dor_csv_put_int(s, any->fold[at], false);
+  dor_csv_put(s, dor_fold_name(x, any->fold[at]), false);
   dor_csv_put(s, x->p->class_name[any->truth[at]], false);
   dor_csv_put_int(s, arms, false);
   dor_csv_put_int(s, wrong, false);
@@ -174,7 +176,7 @@ static void errors_of(const dor_analysis *x, int32_t unit, dor_str *s)
     dor_csv_put(s, u < 0 || a->truth[u] == a->decided[u] ? "" : x->p->class_name[a->decided[u]], false);
     dor_csv_put_real(s, u < 0 ? NAN : a->p[u * k + a->truth[u]], false);
   }
-  dor_csv_put(s, dor_stamp(x->m), true);
+  dor_put_marks(x, s);
 }
 
 static dor_status errors(const dor_analysis *x, dor_str *s)
@@ -187,7 +189,7 @@ static dor_status errors(const dor_analysis *x, dor_str *s)
     dor_csv_put(s, said, false);
     dor_csv_put(s, p, false);
   }
-  dor_str_add(s, "stamp\n");
+  dor_str_add(s, "stamp,run\n");
   for (int32_t u = 0; u < x->p->n_units && x->p->n_classes; u++) errors_of(x, u, s);
   return DOR_OK;
 }

@@ -21,10 +21,11 @@ void dor_grid_html(const dor_grid *g, const char *caption, dor_str *s);
 
 DOR_MUST dor_status dor_grid_main(const dor_analysis *x, dor_grid *out);
 DOR_MUST dor_status dor_grid_folds(const dor_analysis *x, dor_grid *out);
-DOR_MUST dor_status dor_grid_contrasts(const dor_analysis *x, dor_grid *out);
+DOR_MUST dor_status dor_grid_ablation(const dor_analysis *x, dor_grid *out);
 
 DOR_MUST dor_status dor_write_metrics(const dor_analysis *x, const char *folder);  /* metrics.csv, metrics.json, errors.csv */
 DOR_MUST dor_status dor_write_tables(const dor_analysis *x, const char *folder);   /* tables/ */
+void dor_put_marks(const dor_analysis *x, dor_str *s);                             /* the last two columns of a CSV: stamp,run */
 DOR_MUST dor_status dor_write_figures(const dor_analysis *x, const char *folder);  /* plots/ */
 DOR_MUST dor_status dor_write_screen(const dor_analysis *x, dor_str *s);           /* the first screen */
 DOR_MUST dor_status dor_write_pages(const dor_analysis *x, const char *folder, const char *screen); /* report.md, report.html */

@@ -20,7 +20,7 @@ static const char *const figure_says[DOR_PLOT_COUNT] = {
 static dor_status grids(const dor_analysis *x, dor_grid g[3], const char *caption[3])
 {
   DOR_TRY(dor_grid_main(x, &g[0]));
-  DOR_TRY(dor_grid_contrasts(x, &g[1]));
+  DOR_TRY(dor_grid_ablation(x, &g[1]));
   DOR_TRY(dor_grid_folds(x, &g[2]));
   DOR_TRY(dor_caption(x, &caption[0]));
   caption[1] = dor_arena_fmt(x->a, "%s%sAgainst %s. The exact test decides, not the interval.", dor_stamp(x->m), dor_stamp(x->m)[0] ? ". " : "",
@@ -30,7 +30,7 @@ static dor_status grids(const dor_analysis *x, dor_grid g[3], const char *captio
   return DOR_OK;
 }
 
-static const char *const section[3] = {"All metrics", "Comparisons", "Folds"};
+static const char *const section[3] = {"All metrics", "Ablation", "Folds"};
 
 /* plots/NAME.png, else .svg; NULL when it was not drawn. */
 static char *picture(const dor_analysis *x, const char *folder, const char *name)

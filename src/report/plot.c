@@ -61,10 +61,17 @@ void dor_plot_number(dor_str *s, double x)
   dor_str_add(s, " ");
 }
 
+/* Whoever passes a figure's data on passes on what they are worth, and what they were made from. */
+static void provenance(const dor_analysis *x, dor_str *s)
+{
+  dor_str_fmt(s, "# %s%sresult %s\n", dor_stamp(x->m), dor_stamp(x->m)[0] ? ", " : "", x->m->result);
+}
+
 /* One loop draws every format there is a terminal for: PNG and PDF by cairo, else SVG. */
-static void script(const char *name, const dor_plot *p, dor_str *s)
+static void script(const dor_analysis *x, const char *name, const dor_plot *p, dor_str *s)
 {
   dor_str_fmt(s, "# gnuplot -d %s.gp draws %s.png and %s.pdf from %s.dat; change it as you like.\n", name, name, name, name);
+  provenance(x, s);
   dor_str_add(s, "reset\nformats = strstrt(GPVAL_TERMINALS, 'pngcairo') && strstrt(GPVAL_TERMINALS, 'pdfcairo') ? 'png pdf' : 'svg'\n");
   dor_str_add(s, "do for [format in formats] {\n");
   dor_str_fmt(s, "if (format eq 'png') { set terminal pngcairo noenhanced size %d,%d font 'Sans,12' background rgb 'white' }\n", p->width, p->height);
@@ -83,9 +90,12 @@ static dor_status write_inputs(const dor_analysis *x, const char *plots, const c
   dor_str s = {0};
   DOR_NEED(gp && dat, NOMEM, "%s", name);
   DOR_TRY(dor_str_status(&p->body));
-  script(name, p, &s);
+  script(x, name, p, &s);
   DOR_TRY(dor_write_text(x->a, plots, gp, &s));
-  return dor_write_text(x->a, plots, dat, &p->dat);
+  provenance(x, &s);
+  if (p->dat.s) dor_str_bytes(&s, p->dat.s, p->dat.n);
+  s.failed |= p->dat.failed;
+  return dor_write_text(x->a, plots, dat, &s);
 }
 
 /* gnuplot wrote the picture; written again it is dated alike, synced, and whole. */

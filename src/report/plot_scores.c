@@ -9,7 +9,7 @@
 #include "report/plot.h"
 #include "report/text.h"
 
-enum { BAND_POINTS = 51, BAND_REPLICATES = 1000 };
+enum { BAND_POINTS = 51, BAND_REPLICATES = 1000, KEY_LINE = 22 };
 
 static void number(dor_str *s, double x) { dor_plot_number(s, x); }
 
@@ -143,7 +143,8 @@ static dor_status add_curve(const dor_analysis *x, int32_t arm, int32_t cls, con
 static void roc_frame(const dor_analysis *x, const char *title, dor_str *s)
 {
   dor_plot_title(x, s, title);
-  dor_str_add(s, "set size square\nset xrange [0:1]\nset yrange [0:1]\nset xtics 0.2\nset ytics 0.2\nset key bottom right width -2 samplen 2 opaque\n"
+  dor_str_add(s, "set size square\nset xrange [0:1]\nset yrange [0:1]\nset xtics 0.2\nset ytics 0.2\n"
+                 "set key below vertical maxcols 1 left reverse Left samplen 2\n"
                  "set xlabel 'false positive rate (1 - specificity)'\nset ylabel 'true positive rate (sensitivity)'\n"
                  "plot x with lines dt 2 lc rgb '#999999' notitle");
 }
@@ -160,7 +161,8 @@ static dor_status roc_of_classes(const dor_analysis *x, dor_plot *out)
 dor_status dor_plot_roc(const dor_analysis *x, const char *folder, dor_plot *out)
 {
   (void)folder;
-  out->width = 820, out->height = 800;
+  int32_t curves = dor_positive(x) < 0 ? x->p->n_classes : x->n_arms;
+  out->width = 820, out->height = 780 + KEY_LINE * (1 + curves); /* the key stands below, where it hides no curve */
   if (dor_positive(x) < 0) return roc_of_classes(x, out);
   if (!both_classes(&x->arm[x->reference].scores, 1)) return DOR_OK;
   roc_frame(x, "ROC, out of fold", &out->body);

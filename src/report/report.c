@@ -15,7 +15,6 @@ static dor_status make(dor_arena *a, const char *folder, const dor_report_meta *
 {
   dor_analysis x;
   size_t before = screen->n;
-  DOR_NEED(p->n_classes, UNSUPPORTED, "reports of values (regression) do not exist yet: %s has no p_CLASS columns", folder);
   DOR_TRY(dor_io_mkdirs(folder));
   DOR_TRY(dor_analyse(a, m, p, &x));
   DOR_TRY(dor_write_metrics(&x, folder));
@@ -99,13 +98,14 @@ static dor_status foreign(dor_arena *a, const char *csv, const dor_predictions *
   DOR_NEED(arm, NOMEM, "%d arms", p->n_arms);
   for (int32_t i = 0; i < p->n_arms; i++) arm[i] = (dor_report_arm){p->arm_name[i], p->arm_name[i], false};
   int32_t folds = count(p->fold, p->n);
+  const char *per = p->n_units > p->n_clusters ? "row" : "subject";
   *m = (dor_report_meta){.experiment = "", .title = slash ? slash + 1 : csv, .question = "", .positive = p->n_classes == 2 ? p->class_name[1] : NULL,
                          .scheme = folds > 1 ? dor_arena_fmt(a, "%d folds, as the file says", folds) : "", .threshold = threshold_text(a, p), .pool = "",
-                         .per = p->n_units > p->n_clusters ? "row" : "subject", .n_seeds = count_seeds(p), .repeats = count(p->repeat, p->n),
+                         .per = per, .one = per, .many = dor_arena_fmt(a, "%ss", per), .n_seeds = count_seeds(p), .repeats = count(p->repeat, p->n),
                          .metric = "accuracy", .common = true, .n_arms = p->n_arms, .arm = arm,
                          .synthetic = strstr(p->stamp, "SYNTHETIC"), .leaks = strstr(p->stamp, "LEAKS"), .quick = strstr(p->stamp, "QUICK"),
                          .people = p->n_clusters, .leakage = "", .level = 0.95, .replicates = 2000};
-  DOR_NEED(m->scheme && m->threshold, NOMEM, "%s", csv);
+  DOR_NEED(m->scheme && m->threshold && m->many, NOMEM, "%s", csv);
   return dor_result_code(a, csv, "", &m->result);
 }
 
@@ -114,6 +114,7 @@ static dor_status report_file(dor_arena *a, const char *csv, const char *out, co
   dor_predictions p;
   dor_report_meta m;
   DOR_TRY(dor_predictions_read(a, csv, o, &p));
+  DOR_NEED(p.n_classes, UNSUPPORTED, "%s: neither p_CLASS nor probability: reports of values (regression) are not there yet", csv);
   if (p.n_classes == 2)
     DOR_NEED(o && o->positive, USAGE, "%s: which class is sensitivity about? say positive=%s or positive=%s", csv, p.class_name[0], p.class_name[1]);
   DOR_TRY(foreign(a, csv, &p, &m));

@@ -11,13 +11,15 @@
  *                    {"synthetic": false,                  the dataset's stamp; true: SYNTHETIC everywhere
  *                     "stamps": ["LEAKS"],                 optional: those of SYNTHETIC, LEAKS, QUICK that some arm earned
  *                     "per": "subject",                    unit of analysis: subject|trial|image|row|clip
+ *                     "unit": "person",                    what one of them is called: person|picture|trial|clip; absent: a person, else as per says
+ *                     "id": "9f3c41aa07d2",                optional: what config, inputs and code version come to; not read
  *                     "pool": "mean_logit",                as resolved from "auto"; "" when a unit has one sample
  *                     "classes": ["FP", "EP"],             in the dataset's order; [] for values
  *                     "arms": [{"name": "backward", "title": "Backward bend", "baseline": false}, ...],   rows of the table, baselines last;
  *                                                          one that is missing in predictions.csv is left out of the tables
  *                     "limits": ["one rater, agreement unknown"],   optional: what the dataset's authors would have to admit
  *                     "published": "92 % = 83/90"}         optional: the published row, as text
- *   flow.csv         step,reason,class,site,sex,n with step = recruited|excluded|analysed; n of one step add up to its people
+ *   flow.csv         step,reason,class,site,sex,n[,run_id,stamp] with step = recruited|excluded|analysed; n of one step add up to its people
  *   leakage.json     {"checks": [{"id": "L1", "passed": true, "note": "..."}, ...]}; an optional note is printed in the report
  *   cells/ARM/.../train.csv   learning curves: columns epoch, loss and, where there is an inner split, val
  *
@@ -42,6 +44,7 @@ typedef struct dor_report_meta { /* what config.json, run.json, flow.csv and lea
   const char *positive;        /* class; NULL for several classes */
   const char *scheme;          /* "5 folds by person, seed 2026" */
   const char *threshold, *pool, *per; /* "threshold .5, fixed"; "mean of logits"; "subject" */
+  const char *one, *many;      /* what a unit is called: "person", "people" */
   int32_t n_seeds, repeats;
   const char *reference, *primary, *metric; /* arms; metric decides the tests: accuracy or auc */
   bool common;                 /* arms with other people are compared on those they share, else not at all */

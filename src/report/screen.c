@@ -9,6 +9,7 @@
 #include "report/text.h"
 
 enum { WIDTH = 100, INDENT = 10, MOST_COLUMNS = 12, GAP = 2, NARROW = 16 };
+enum { NAME = 20, CLASS_MOST = 24, CLASS_LEAST = 9 }; /* columns: an arm's name is not cut below NAME for the sake of classes' names */
 
 static const char *kept(const dor_analysis *x, dor_str *s)
 {
@@ -19,16 +20,18 @@ static const char *kept(const dor_analysis *x, dor_str *s)
 
 static const char *always(const dor_analysis *x, int32_t arm) { return x->p->class_name[x->arm[arm].commonest]; }
 
+/* Side by side; a title that leaves no room for the others has lines of its own. */
 static void left_middle_right(const char *left, const char *middle, const char *right, dor_str *s)
 {
   int32_t l = dor_columns(left, strlen(left)), m = dor_columns(middle, strlen(middle)), r = dor_columns(right, strlen(right));
   int32_t gap = WIDTH - l - m - r, before = gap / 2;
-  dor_str_fmt(s, "%s%*s%s%*s%s\n", left, before > 1 ? before : 1, "", middle, gap - before > 1 ? gap - before : 1, "", right);
+  if (gap < 2 * GAP) dor_put_wrapped(s, left, WIDTH, 2), left_middle_right(middle, "", right, s);
+  else dor_str_fmt(s, "%s%*s%s%*s%s\n", left, before, "", middle, gap - before, "", right);
 }
 
 static const char *warning(const dor_report_meta *m)
 {
-  static const char *const text[8] = {"", "SYNTHETIC COHORT: NOT PATIENTS", "LEAKS: SAME PEOPLE ON BOTH SIDES", "SYNTHETIC, LEAKS", "QUICK: TO LOOK AT ONLY",
+  static const char *const text[8] = {"", "SYNTHETIC COHORT: NOT PATIENTS", "LEAKS: THE SPLIT IGNORES WHO IS WHO", "SYNTHETIC, LEAKS", "QUICK: TO LOOK AT ONLY",
                                       "SYNTHETIC COHORT: NOT PATIENTS, QUICK", "LEAKS, QUICK", "SYNTHETIC, LEAKS, QUICK"};
   return text[m->synthetic + 2 * m->leaks + 4 * m->quick];
 }
@@ -50,21 +53,18 @@ static void head(const dor_analysis *x, dor_str *s)
   dor_str_fmt(&line, "result %.4s-%.4s-%.4s", m->result, m->result + 4, m->result + 8);
   left_middle_right(m->title, warning(m), kept(x, &line), s);
   if (m->question[0]) dor_str_fmt(&line, "%s  ", m->question);
-  dor_str_fmt(&line, "%d %s", x->arm[x->reference].scores.n, !strcmp(m->per, "subject") ? "people" : m->per);
-  if (strcmp(m->per, "subject") != 0) dor_str_add(&line, "s");
+  dor_str_fmt(&line, "%d %s", x->arm[x->reference].scores.n, m->many);
   if (m->left_out) dor_str_fmt(&line, " of %d (%d left out: flow.csv)", m->people + m->left_out, m->left_out);
   class_counts(x, &line);
   if (x->clustered) dor_str_fmt(&line, ", in %d clusters", x->p->n_clusters);
   if (dor_positive(x) > 0) dor_str_fmt(&line, "; sensitivity is about %s", x->p->class_name[1]);
   dor_put_wrapped(s, kept(x, &line), WIDTH, 2);
   const char *part[4] = {m->scheme, "", m->threshold, m->leakage};
-  if (m->n_seeds > 1) part[1] = dor_arena_fmt(x->a, "%d seeds, probabilities averaged per %s", m->n_seeds, !strcmp(m->per, "subject") ? "person" : m->per);
+  if (m->n_seeds > 1) part[1] = dor_arena_fmt(x->a, "%d seeds, probabilities averaged per %s", m->n_seeds, m->one);
   for (int32_t i = 0, n = 0; i < 4; i++)
     if (part[i] && part[i][0]) dor_str_fmt(&line, "%s%s", n++ ? "; " : "", part[i]);
   dor_put_wrapped(s, kept(x, &line), WIDTH, 2);
 }
-
-static const char *people_word(const dor_analysis *x) { return !strcmp(x->m->per, "subject") ? "people" : "units"; }
 
 /* "Backward bend is better than always answering FP." and what sets the other arms apart from it. */
 static void words(const dor_analysis *x, dor_str *s)
@@ -82,7 +82,7 @@ static void words(const dor_analysis *x, dor_str *s)
     if (c) {
       bool shown = dor_contrast_shown(x, c);
       dor_str_fmt(&line, "%s %s%s %s", better ? ":" : ",", dor_contrast_verdict(x, c), shown ? " than" : " from", x->arm[x->reference].arm->title);
-      if (c->only_arm >= 0) dor_str_fmt(&line, " (right only: %lld v %lld %s)", (long long)c->only_arm, (long long)c->only_reference, people_word(x));
+      if (c->only_arm >= 0) dor_str_fmt(&line, " (right only: %lld v %lld %s)", (long long)c->only_arm, (long long)c->only_reference, x->m->many);
     } else if (x->reason[i]) dor_str_fmt(&line, ", not compared (%s)", x->reason[i]);
     dor_str_add(&line, ".");
   }
@@ -111,13 +111,20 @@ static int32_t widest(const columns *t, int32_t c)
   return w;
 }
 
-static void measure(columns *t)
+/* As wide as the texts are; how many columns they take without the names. */
+static int32_t natural(columns *t)
 {
   int32_t used = 0;
   for (int32_t c = t->n - 1; c >= 0; c--) {
     t->width[c] = widest(t, c);
     if (c) used += t->width[c] ? t->width[c] + GAP : 0;
   }
+  return used;
+}
+
+static void measure(columns *t)
+{
+  int32_t used = natural(t);
   if (t->width[0] <= WIDTH - used) return;
   t->width[0] = WIDTH - used;
   if (t->width[0] >= NARROW) return;
@@ -128,15 +135,15 @@ static void put_row(const columns *t, const char *const cell[], dor_str *s)
 {
   int32_t pending = 0;
   for (int32_t c = 0; c < t->n; c++) {
-    int32_t w = t->width[c];
+    int32_t w = t->width[c], shown = 0;
     if (c == 1 && (!w || !(cell[1] && cell[1][0]))) continue;
     if (c == 0 && t->width[1] && !(cell[1] && cell[1][0])) w += GAP + t->width[1];
-    const char *text = cell[c] ? cell[c] : "";
-    int32_t shown = wide(text) < w ? wide(text) : w;
-    if (shown) {
+    if (wide(cell[c])) {
+      size_t before = s->n + (size_t)pending;
       dor_str_fmt(s, "%*s", pending, "");
-      pending = 0;
-      dor_put_cell(s, text, shown, false);
+      dor_put_cut(s, cell[c], w);
+      if (s->failed) return;
+      shown = dor_columns(s->s + before, s->n - before), pending = 0;
     }
     pending += w - shown + GAP;
   }
@@ -214,25 +221,37 @@ static bool several_seeds(const dor_analysis *x)
   return false;
 }
 
-static const char *short_class(const dor_analysis *x, int32_t c)
+static const char *short_class(const dor_analysis *x, int32_t c, int32_t most)
 {
   dor_str s = {0};
-  dor_put_cell(&s, x->p->class_name[c], wide(x->p->class_name[c]) < 9 ? wide(x->p->class_name[c]) : 9, false);
+  dor_put_cut(&s, x->p->class_name[c], most);
   return kept(x, &s);
 }
 
-static void heads(const dor_analysis *x, columns *t)
+static void heads(const dor_analysis *x, int32_t most, columns *t)
 {
+  t->n = 0;
   column(t, "", "");
   column(t, "", "");
   column(t, "", level_text(x, "accuracy"));
   if (x->p->n_classes == 2) {
-    column(t, short_class(x, 1), "found");
-    column(t, short_class(x, 0), "found");
+    column(t, short_class(x, 1, most), "found");
+    column(t, short_class(x, 0, most), "found");
   } else column(t, "", level_text(x, "balanced"));
   column(t, "", level_text(x, "AUC"));
-  column(t, "v always", short_class(x, x->arm[x->reference].commonest));
+  const char *always_it = always(x, x->reference);
+  column(t, "v always", wide(always_it) <= most ? always_it : "commonest");
   if (several_seeds(x)) column(t, "one seed,", "mean (SD)");
+}
+
+/* Names of classes stand in full where there is room beside the arms' names. */
+static void fit_heads(const dor_analysis *x, columns *t)
+{
+  for (int32_t most = CLASS_MOST; most >= CLASS_LEAST; most--) {
+    heads(x, most, t);
+    int32_t used = natural(t);
+    if (used + (t->width[0] < NAME ? t->width[0] : NAME) <= WIDTH) return;
+  }
 }
 
 static const char *name_of(const dor_analysis *x, int32_t arm)
@@ -246,7 +265,6 @@ static dor_status arms(const dor_analysis *x, dor_str *s)
 {
   columns t = {.n_rows = x->n_arms, .cell = dor_arena_alloc(x->a, (size_t)x->n_arms * sizeof *t.cell)};
   DOR_NEED(t.cell, NOMEM, "%d arms", x->n_arms);
-  heads(x, &t);
   int32_t positive = dor_positive(x);
   for (int32_t i = 0; i < x->n_arms; i++) {
     const char **cell = t.cell[i];
@@ -257,8 +275,9 @@ static dor_status arms(const dor_analysis *x, dor_str *s)
     cell[c++] = result_text(x, i, "auc", positive);
     bool is_nothing = !strcmp(x->arm[i].arm->name, "majority");
     cell[c++] = is_nothing ? "" : p_text(x, x->arm[i].nir_p);
-    if (c < t.n) cell[c] = seed_text(x, i, "accuracy");
+    if (several_seeds(x)) cell[c] = seed_text(x, i, "accuracy");
   }
+  fit_heads(x, &t);
   put_table(&t, s);
   return DOR_OK;
 }
@@ -325,10 +344,11 @@ static void limits(const dor_analysis *x, dor_str *s)
   dor_str_add(&line, " Intervals ignore training variability.");
   if (x->n_contrasts && !x->clustered) {
     dor_str_add(&line, " The exact test decides, not the interval:");
-    dor_str_fmt(&line, " fewer than %d %s decided differently can never reach p < %.3g.", fewest_discordant(x->m->level), people_word(x), 1 - x->m->level);
+    dor_str_fmt(&line, " fewer than %d %s decided differently can never reach p < %.3g.", fewest_discordant(x->m->level), x->m->many, 1 - x->m->level);
   }
   if (x->clustered) dor_str_fmt(&line, " Intervals and tests resample %d clusters, not %d units.", x->p->n_clusters, x->p->n_units);
-  if (x->m->leaks) dor_str_add(&line, " LEAKS: clips of one person stand on both sides of the split; these figures say nothing about new people.");
+  if (x->m->leaks)
+    dor_str_add(&line, " LEAKS: the split ignores people and groups: training has seen what is tested, and these figures say nothing about new people.");
   if (x->m->published) dor_str_fmt(&line, " Published row: %s.", x->m->published);
   dor_put_wrapped(s, kept(x, &line), WIDTH, 8);
 }

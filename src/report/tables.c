@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tables/: main, per_fold, comparison as CSV (numbers, full precision),
+ * tables/: main, per_fold, ablation as CSV (numbers, full precision),
  * Markdown and LaTeX (rounded, with caption); confusion as CSV. */
 #include <math.h>
 #include <string.h>
@@ -117,7 +117,7 @@ static void main_csv(const dor_analysis *x, dor_str *s)
   dor_str_add(s, "arm,title,role,n,n_seeds,commonest_class,p_no_information");
   for (int32_t i = 0; i < n; i++)
     dor_str_fmt(s, ",%s,%s_lo,%s_hi,%s_method,%s_seed_mean,%s_seed_sd", c[i].metric, c[i].metric, c[i].metric, c[i].metric, c[i].metric, c[i].metric);
-  dor_str_add(s, ",stamp\n");
+  dor_str_add(s, ",stamp,run\n");
   for (int32_t a = 0; a < x->n_arms; a++) {
     const dor_arm_result *r = &x->arm[a];
     dor_csv_put(s, r->arm->name, false);
@@ -136,13 +136,13 @@ static void main_csv(const dor_analysis *x, dor_str *s)
       dor_csv_put_real(s, mean ? mean->value : NAN, false);
       dor_csv_put_real(s, sd ? sd->value : NAN, false);
     }
-    dor_csv_put(s, dor_stamp(x->m), true);
+    dor_put_marks(x, s);
   }
 }
 
 static const char *fold_name(const dor_analysis *x, int32_t fold)
 {
-  return fold == DOR_MEAN ? "mean" : fold == DOR_SD ? "SD" : dor_arena_fmt(x->a, "%d", fold);
+  return fold == DOR_MEAN ? "mean" : fold == DOR_SD ? "SD" : dor_fold_name(x, fold);
 }
 
 /* The folds, then mean and SD. */
@@ -174,17 +174,17 @@ static void folds_csv(const dor_analysis *x, dor_str *s)
   const int32_t n = COLUMNS;
   dor_str_add(s, "arm,fold,n");
   for (int32_t i = 0; i < n; i++) dor_str_fmt(s, ",%s", c[i].metric);
-  dor_str_add(s, ",stamp\n");
+  dor_str_add(s, ",stamp,run\n");
   for (int32_t a = 0; a < x->n_arms; a++)
     for (int32_t k = 0; k < x->n_folds; k++) {
       int32_t fold = x->fold[k];
       const dor_result *first = value(x, a, fold, DOR_ALL, &c[0]);
       if (!first) continue;
       dor_csv_put(s, x->arm[a].arm->name, false);
-      dor_csv_put_int(s, fold, false);
+      dor_csv_put(s, dor_fold_name(x, fold), false);
       dor_csv_put_int(s, first->n, false);
       for (int32_t i = 0; i < n; i++) dor_csv_put_real(s, value(x, a, fold, DOR_ALL, &c[i])->value, false);
-      dor_csv_put(s, dor_stamp(x->m), true);
+      dor_put_marks(x, s);
     }
 }
 
@@ -200,56 +200,112 @@ static const char *only_text(const dor_analysis *x, const dor_contrast *c)
   return c->only_arm < 0 ? "-" : dor_arena_fmt(x->a, "%lld / %lld", (long long)c->only_arm, (long long)c->only_reference);
 }
 
-dor_status dor_grid_contrasts(const dor_analysis *x, dor_grid *g)
+/* ---- ablation: every arm by the metrics that are compared, the contrast beside it where there is one ---- */
+
+typedef struct ablation {
+  int32_t n;
+  struct { int32_t arm; const char *metric; const dor_contrast *contrast; } *row;
+} ablation;
+
+/* Metrics stand in the order of the contrasts; without any there is one, that of compare.metric. */
+static dor_status list_ablation(const dor_analysis *x, ablation *t)
 {
-  static const char *const head[] = {"arm", "metric", "n", "difference (interval)", "right only: it / reference", "test", "p", "mid-p", "p (Holm)", "verdict"};
-  DOR_TRY(grid_new(x, x->n_contrasts + x->n_arms, 10, g));
-  memcpy(g->head, head, sizeof head);
-  for (int32_t i = 0; i < x->n_contrasts; i++) {
-    const dor_contrast *c = &x->contrast[i];
-    const char *row[] = {x->arm[c->arm].arm->title, dor_metrics[dor_metric_find(c->metric)].title, dor_arena_fmt(x->a, "%lld", (long long)c->n),
-                         difference_text(x, c),
-                         only_text(x, c), c->test, p_text(x, c->p), isnan(c->p_mid) ? "-" : p_text(x, c->p_mid),
-                         c->primary ? "primary" : p_text(x, c->p_holm), dor_contrast_verdict(x, c)};
-    memcpy(g->cell + g->n_rows++ * 10, row, sizeof row);
+  *t = (ablation){.row = dor_arena_alloc(x->a, ((size_t)x->n_contrasts + 1) * (size_t)x->n_arms * sizeof *t->row)};
+  DOR_NEED(t->row, NOMEM, "%d arms", x->n_arms);
+  for (int32_t i = 0; i < x->n_contrasts || !i; i++) {
+    const char *metric = x->n_contrasts ? x->contrast[i].metric : x->m->metric;
+    if (i && !strcmp(metric, x->contrast[i - 1].metric)) continue;
+    for (int32_t a = 0; a < x->n_arms; a++) {
+      t->row[t->n].arm = a, t->row[t->n].metric = metric;
+      t->row[t->n++].contrast = x->n_contrasts ? dor_contrast_find(x, a, metric) : NULL;
+    }
   }
-  for (int32_t a = 0; a < x->n_arms; a++) {
-    if (!x->reason[a]) continue;
-    const char *row[] = {x->arm[a].arm->title, "not compared", "-", "-", "-", "-", "-", "-", "-", x->reason[a]};
-    memcpy(g->cell + g->n_rows++ * 10, row, sizeof row);
+  return DOR_OK;
+}
+
+static const dor_result *estimate(const dor_analysis *x, int32_t arm, const char *metric)
+{
+  for (int32_t i = 0; i < COLUMNS; i++)
+    if (!strcmp(of_classes[i].metric, metric)) return value(x, arm, DOR_ALL, DOR_ALL, &of_classes[i]);
+  return NULL;
+}
+
+static void contrast_cells(const dor_analysis *x, const dor_contrast *c, const char **cell)
+{
+  cell[0] = difference_text(x, c), cell[1] = only_text(x, c), cell[2] = c->test, cell[3] = p_text(x, c->p);
+  cell[4] = isnan(c->p_mid) ? "-" : p_text(x, c->p_mid), cell[5] = c->primary ? "primary" : p_text(x, c->p_holm), cell[6] = dor_contrast_verdict(x, c);
+}
+
+dor_status dor_grid_ablation(const dor_analysis *x, dor_grid *g)
+{
+  static const char *const head[] = {"metric", "arm", "", "n", "value (interval)", "difference (interval)", "right only: it / reference", "test", "p",
+                                     "mid-p", "p (Holm)", "verdict"};
+  enum { N = sizeof head / sizeof *head };
+  ablation t;
+  DOR_TRY(list_ablation(x, &t));
+  DOR_TRY(grid_new(x, t.n, N, g));
+  memcpy(g->head, head, sizeof head);
+  for (int32_t i = 0; i < t.n; i++) {
+    const char **cell = g->cell + g->n_rows++ * N;
+    const dor_contrast *c = t.row[i].contrast;
+    int32_t arm = t.row[i].arm;
+    cell[0] = dor_metrics[dor_metric_find(t.row[i].metric)].title, cell[1] = x->arm[arm].arm->title, cell[2] = role(x, arm);
+    const dor_result *e = estimate(x, arm, t.row[i].metric);
+    cell[3] = dor_arena_fmt(x->a, "%lld", (long long)(c ? c->n : e ? e->n : 0));
+    cell[4] = metric_text(x, e);
+    for (int k = 5; k < N; k++) cell[k] = "-";
+    if (c) contrast_cells(x, c, cell + 5);
+    else if (x->reason[arm]) cell[N - 1] = x->reason[arm];
   }
   return grid_check(g);
 }
 
-static void contrasts_csv(const dor_analysis *x, dor_str *s)
+static void put_contrast(const dor_contrast *c, dor_str *s)
 {
-  dor_str_add(s,
-      "reference,arm,metric,role,n,reference_value,value,difference,ci_lo,ci_hi,ci_method,only_arm,only_reference,test,p,p_mid,p_holm,verdict,stamp\n");
-  for (int32_t i = 0; i < x->n_contrasts; i++) {
-    const dor_contrast *c = &x->contrast[i];
-    const double real[] = {c->reference_value, c->value, c->difference, c->ci.lo, c->ci.hi};
-    dor_csv_put(s, x->arm[x->reference].arm->name, false);
-    dor_csv_put(s, x->arm[c->arm].arm->name, false);
-    dor_csv_put(s, c->metric, false);
-    dor_csv_put(s, c->primary ? "primary" : "other", false);
-    dor_csv_put_int(s, c->n, false);
-    for (int32_t j = 0; j < 5; j++) dor_csv_put_real(s, real[j], false);
-    dor_csv_put(s, c->ci.method, false);
-    dor_csv_put_real(s, c->only_arm < 0 ? NAN : (double)c->only_arm, false);
-    dor_csv_put_real(s, c->only_reference < 0 ? NAN : (double)c->only_reference, false);
-    dor_csv_put(s, c->test, false);
-    dor_csv_put_real(s, c->p, false);
-    dor_csv_put_real(s, c->p_mid, false);
-    dor_csv_put_real(s, c->p_holm, false);
-    dor_csv_put(s, dor_contrast_verdict(x, c), false);
-    dor_csv_put(s, dor_stamp(x->m), true);
+  const double real[] = {c->reference_value, c->value, c->difference, c->ci.lo, c->ci.hi};
+  const double count[] = {c->only_arm < 0 ? NAN : (double)c->only_arm, c->only_reference < 0 ? NAN : (double)c->only_reference};
+  const double p[] = {c->p, c->p_mid, c->p_holm};
+  for (int32_t j = 0; j < 5; j++) dor_csv_put_real(s, real[j], false);
+  dor_csv_put(s, c->ci.method, false);
+  for (int32_t j = 0; j < 2; j++) dor_csv_put_real(s, count[j], false);
+  dor_csv_put(s, c->test, false);
+  for (int32_t j = 0; j < 3; j++) dor_csv_put_real(s, p[j], false);
+}
+
+static void ablation_row(const dor_analysis *x, int32_t arm, const char *metric, const dor_contrast *c, dor_str *s)
+{
+  const dor_result *e = estimate(x, arm, metric);
+  dor_csv_put(s, metric, false);
+  dor_csv_put(s, x->arm[arm].arm->name, false);
+  dor_csv_put(s, role(x, arm), false);
+  dor_csv_put_int(s, c ? c->n : e ? e->n : 0, false);
+  dor_csv_put_real(s, e ? e->value : NAN, false);
+  dor_csv_put_real(s, e ? e->ci.lo : NAN, false);
+  dor_csv_put_real(s, e ? e->ci.hi : NAN, false);
+  dor_csv_put(s, e ? e->ci.method : "", false);
+  dor_csv_put(s, x->arm[x->reference].arm->name, false);
+  if (c) put_contrast(c, s);
+  else dor_str_add(s, ",,,,,,,,,,,,");
+  dor_csv_put(s, c ? dor_contrast_verdict(x, c) : x->reason[arm] ? x->reason[arm] : "", false);
+  dor_put_marks(x, s);
+}
+
+static void ablation_csv(const dor_analysis *x, dor_str *s)
+{
+  ablation t;
+  if (list_ablation(x, &t)) {
+    s->failed = true;
+    return;
   }
+  dor_str_add(s, "metric,arm,role,n,value,ci_lo,ci_hi,ci_method,reference,paired_reference_value,paired_value,difference,difference_lo,difference_hi,"
+                 "difference_method,only_arm,only_reference,test,p,p_mid,p_holm,verdict,stamp,run\n");
+  for (int32_t i = 0; i < t.n; i++) ablation_row(x, t.row[i].arm, t.row[i].metric, t.row[i].contrast, s);
 }
 
 static void confusion_csv(const dor_analysis *x, dor_str *s)
 {
   int32_t k = x->p->n_classes;
-  dor_str_add(s, "arm,truth,decided,n,share_of_truth,stamp\n");
+  dor_str_add(s, "arm,truth,decided,n,share_of_truth,stamp,run\n");
   for (int32_t a = 0; a < x->n_arms; a++)
     for (int32_t i = 0; i < k * k; i++) {
       const int64_t *row = x->arm[a].confusion + i / k * k;
@@ -260,7 +316,7 @@ static void confusion_csv(const dor_analysis *x, dor_str *s)
       dor_csv_put(s, x->p->class_name[i % k], false);
       dor_csv_put_int(s, row[i % k], false);
       dor_csv_put_real(s, all ? (double)row[i % k] / (double)all : NAN, false);
-      dor_csv_put(s, dor_stamp(x->m), true);
+      dor_put_marks(x, s);
     }
 }
 
@@ -302,7 +358,7 @@ dor_status dor_write_tables(const dor_analysis *x, const char *folder)
   char *against = dor_arena_fmt(x->a, "Against %s. The exact test decides, not the interval. %s", x->arm[x->reference].arm->title, caption);
   DOR_NEED(folds && against, NOMEM, "captions");
   DOR_TRY(write_table(x, tables, "per_fold", folds, dor_grid_folds, folds_csv));
-  DOR_TRY(write_table(x, tables, "comparison", against, dor_grid_contrasts, contrasts_csv));
+  DOR_TRY(write_table(x, tables, "ablation", against, dor_grid_ablation, ablation_csv));
   confusion_csv(x, &s);
   return dor_write_text(x->a, tables, "confusion.csv", &s);
 }

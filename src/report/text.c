@@ -137,13 +137,23 @@ int32_t dor_columns(const char *text, size_t n)
   return columns;
 }
 
+/* Bytes of the first `columns` columns. */
+static size_t bytes_of(const char *text, int32_t columns)
+{
+  size_t n = 0;
+  for (int32_t shown = 0; text[n]; n++)
+    if (((unsigned char)text[n] & 0xC0) != 0x80 && shown++ == columns) break;
+  return n;
+}
+
 void dor_put_wrapped(dor_str *s, const char *text, int32_t width, int32_t indent)
 {
   int32_t at = 0;
   bool first = true;
   while (*text) {
     size_t n = strcspn(text, " ");
-    int32_t columns = dor_columns(text, n);
+    int32_t columns = dor_columns(text, n), room = first ? width : width - indent;
+    if (columns > room) columns = room, n = bytes_of(text, room);
     if (!first && at + 1 + columns > width) dor_str_fmt(s, "\n%*s", indent, ""), at = indent;
     else if (!first) dor_str_add(s, " "), at++;
     dor_str_bytes(s, text, n);
@@ -153,15 +163,11 @@ void dor_put_wrapped(dor_str *s, const char *text, int32_t width, int32_t indent
   dor_str_add(s, "\n");
 }
 
-void dor_put_cell(dor_str *s, const char *text, int32_t width, bool right)
+void dor_put_cut(dor_str *s, const char *text, int32_t width)
 {
-  int32_t columns = dor_columns(text, strlen(text));
-  if (right && columns < width) dor_str_fmt(s, "%*s", width - columns, "");
-  size_t n = 0;
-  for (int32_t shown = 0; text[n]; n++) {
-    bool starts = ((unsigned char)text[n] & 0xC0) != 0x80;
-    if (starts && shown++ == width) break;
-  }
+  bool cut = dor_columns(text, strlen(text)) > width && width > 1;
+  size_t n = bytes_of(text, width - cut);
+  while (cut && n && text[n - 1] == ' ') n--;
   dor_str_bytes(s, text, n);
-  if (!right && columns < width) dor_str_fmt(s, "%*s", width - columns, "");
+  if (cut) dor_str_add(s, ".");
 }

@@ -27,9 +27,9 @@ DOR_MUST dor_status dor_caption(const dor_analysis *x, const char **out);
 
 /* Columns on a screen: bytes that start a UTF-8 character. */
 int32_t dor_columns(const char *text, size_t n);
-/* `text` broken at blanks into lines of at most `width` columns; later lines begin with `indent` blanks. */
+/* `text` broken at blanks (and inside a word that is longer than a line) into lines of at most `width` columns; later lines begin with
+ * `indent` blanks. */
 void dor_put_wrapped(dor_str *s, const char *text, int32_t width, int32_t indent);
-/* text cut to `width` columns, and filled with blanks up to it (before the text when right). */
-void dor_put_cell(dor_str *s, const char *text, int32_t width, bool right);
+void dor_put_cut(dor_str *s, const char *text, int32_t width); /* at most `width` columns; "Nocicept." says that something is left out */
 
 #endif

@@ -26,7 +26,7 @@ typedef struct table { /* predictions while they grow; `t` points at the arrays 
   int64_t *seed;
   double *p, *value, *predicted, *threshold;
   dor_str clips;
-  char stamps[DOR_STAMPS];
+  dor_marks marks;
 } table;
 
 /* ---- room ---- */
@@ -171,7 +171,7 @@ static dor_status add_clips(table *g, const dor_cell *c, const char *folder)
   for (char *line = text, *end; head && (end = strchr(line, '\n')); line = end + 1) {
     dor_str_add(&g->clips, head);
     dor_str_bytes(&g->clips, line, (size_t)(end - line));
-    if (*g->stamps) dor_str_fmt(&g->clips, ",%s", g->stamps);
+    if (*g->marks.stamps) dor_str_fmt(&g->clips, ",%s", g->marks.stamps);
     dor_str_add(&g->clips, "\n");
   }
   dor_free(text);
@@ -183,7 +183,7 @@ static dor_status write_clips(table *g, const dor_cell *cells, int32_t n, const 
   const dor_roster *r = &g->s->roster[0];
   dor_str_add(&g->clips, "arm,seed,repeat,fold,subject_id,input,clip");
   for (int32_t c = 0; c < r->n_classes; c++) dor_str_fmt(&g->clips, ",p_%s", r->class_name[c]);
-  dor_str_fmt(&g->clips, "%s%s\n", r->n_classes ? "" : ",y_pred", *g->stamps ? ",stamp" : "");
+  dor_str_fmt(&g->clips, "%s%s\n", r->n_classes ? "" : ",y_pred", *g->marks.stamps ? ",stamp" : "");
   size_t head = g->clips.n;
   for (int32_t i = 0; i < n; i++) DOR_TRY(add_clips(g, &cells[i], folder));
   return g->clips.n > head ? dor_folder_put(folder, "clips.csv", &g->clips) : DOR_OK;
@@ -191,9 +191,9 @@ static dor_status write_clips(table *g, const dor_cell *cells, int32_t n, const 
 
 /* ---- cost.csv: a line is added as a cell finishes; gathering puts them in order ---- */
 
-static const char cost_head[] = "arm,seed,repeat,fold,seconds,train_seconds,peak_mib,parameters\n";
+static const char cost_head[] = "arm,seed,repeat,fold,seconds,train_seconds,peak_mib,parameters,run_id,stamp\n";
 
-static void put_cost(const dor_study *s, const dor_cell *c, dor_str *out)
+static void put_cost(const dor_study *s, const dor_cell *c, const dor_marks *m, dor_str *out)
 {
   dor_csv_put(out, s->arm[c->arm].arm->name, false);
   dor_csv_put_int(out, c->seed, false);
@@ -202,16 +202,18 @@ static void put_cost(const dor_study *s, const dor_cell *c, dor_str *out)
   dor_csv_put_real(out, c->seconds < 0 ? (double)NAN : c->seconds, false);
   dor_csv_put_real(out, c->train_seconds < 0 ? (double)NAN : c->train_seconds, false);
   dor_csv_put_real(out, c->peak_mib, false);
-  dor_csv_put_int(out, c->parameters, true);
+  dor_csv_put_int(out, c->parameters, false);
+  dor_csv_put(out, m->id, false);
+  dor_csv_put(out, m->stamps, true);
 }
 
-dor_status dor_cost_note(const dor_study *study, const dor_cell *c, const char *folder)
+dor_status dor_cost_note(const dor_study *study, const dor_cell *c, const char *folder, const dor_marks *m)
 {
   dor_arena a = {0};
   dor_str line = {0};
   const char *path = dor_path_join(&a, folder, "cost.csv");
   if (path && !dor_io_exists(path)) dor_str_add(&line, cost_head);
-  put_cost(study, c, &line);
+  put_cost(study, c, m, &line);
   dor_status s = path ? dor_str_status(&line) : DOR_FAIL(NOMEM, "no memory for a path");
   if (!s) s = dor_io_append(path, line.s, line.n);
   dor_str_release(&line);
@@ -238,15 +240,15 @@ static void take_cost(const dor_csv *t, int32_t row, dor_cell *c)
 }
 
 /* A cell that was trained again has a later line. */
-static void read_cost(const dor_study *s, dor_cell *cells, int32_t n, const char *folder)
+static void read_cost(const table *g, dor_cell *cells, int32_t n, const char *folder)
 {
   dor_arena a = {0};
   dor_csv t;
   const char *path = dor_path_join(&a, folder, "cost.csv");
-  bool there = path && !dor_csv_read(&a, path, &t) && t.n_cols == 8;
+  bool there = path && !dor_csv_read(&a, path, &t) && t.n_cols == 10;
   for (int32_t i = 0; there && i < n; i++) {
     dor_str line = {0};
-    put_cost(s, &cells[i], &line);
+    put_cost(g->s, &cells[i], &g->marks, &line);
     for (int32_t row = 0; line.s && row < t.n_rows; row++)
       if (same_cost(line.s, &t, row)) take_cost(&t, row, &cells[i]);
     dor_str_release(&line);
@@ -258,7 +260,7 @@ static dor_status write_cost(table *g, const dor_cell *cells, int32_t n, const c
 {
   dor_str s = {0};
   dor_str_add(&s, cost_head);
-  for (int32_t i = 0; i < n; i++) put_cost(g->s, &cells[i], &s);
+  for (int32_t i = 0; i < n; i++) put_cost(g->s, &cells[i], &g->marks, &s);
   dor_status status = dor_folder_put(folder, "cost.csv", &s);
   dor_str_release(&s);
   return status;
@@ -273,10 +275,11 @@ static dor_status gather(table *g, dor_cell *cells, int32_t n, const char *folde
   DOR_TRY(make_room(g));
   DOR_TRY(name_arms(g));
   DOR_TRY(add_all(g, cells, n, folder));
-  g->t.stamp = dor_record_stamps(g->s, g->stamps);
+  DOR_TRY(dor_record_marks(g->s, folder, &g->marks));
+  g->t.stamp = g->marks.stamps;
   DOR_TRY(dor_predictions_write(&g->t, path));
   DOR_TRY(write_clips(g, cells, n, folder));
-  read_cost(g->s, cells, n, folder);
+  read_cost(g, cells, n, folder);
   return write_cost(g, cells, n, folder);
 }
 

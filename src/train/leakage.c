@@ -16,8 +16,8 @@ enum { L1, L2, L3, L4, L5, L6, L7 };
 enum { TRAIN = 1, INNER = 2, TEST = 4, FIT = 8 };
 
 static const dor_leak_check checks[DOR_LEAKAGE_CHECKS] = {
-  {.id = "L1", .text = "no person and no group is trained on and tested in one fold"},
-  {.id = "L2", .text = "no person and no group is on both sides of an inner split"},
+  {.id = "L1", .text = "no subject and no group is trained on and tested in one fold"},
+  {.id = "L2", .text = "no subject and no group is on both sides of an inner split"},
   {.id = "L3", .text = "no frame, image or trial is trained on and tested in one fold"},
   {.id = "L4", .text = "no image and no whole trial has a twin of identical content in another fold"},
   {.id = "L5", .text = "imputation, scaling and class weights are fitted on the training part alone"},
@@ -64,7 +64,7 @@ static void check_people(const marker *m)
   for (int32_t i = 0; i < d->n_subjects; i++)
     if (d->group && d->group[i] >= 0) m->group[d->group[i] % d->n_subjects] |= m->person[i];
   for (int32_t i = 0; i < d->n_subjects; i++) {
-    if (m->person[i]) judge(m, m->person[i], "person", d->id[i]);
+    if (m->person[i]) judge(m, m->person[i], "subject", d->id[i]);
     if (d->group && d->group[i] >= 0 && m->person[i]) judge(m, m->group[d->group[i] % d->n_subjects], "the group of", d->id[i]);
   }
 }
@@ -183,16 +183,16 @@ dor_status dor_leakage_check(const dor_study *s, dor_leakage *out)
   return refuse(out);
 }
 
-dor_status dor_leakage_write(const dor_leakage *l, const char *folder)
+dor_status dor_leakage_write(const dor_leakage *l, const char *folder, const dor_marks *m)
 {
   dor_str s = {0};
-  dor_str_add(&s, "{\"schema\": 1,\n \"checks\": [\n");
+  dor_str_fmt(&s, "{\"schema\": 1,\n \"run_id\": \"%s\",\n \"stamp\": \"%s\",\n \"checks\": [\n", m->id, m->stamps);
   for (int i = 0; i < DOR_LEAKAGE_CHECKS; i++) {
     const dor_leak_check *c = &l->check[i];
     dor_str_fmt(&s, "  {\"id\": \"%s\", \"text\": \"%s\", \"passed\": %s, \"looked\": %lld, \"found\": %lld", c->id, c->text, c->passed ? "true" : "false",
                 (long long)c->looked, (long long)c->found);
     if (c->waived && c->found) dor_str_add(&s, ", \"note\": \"waived by split.unit = clip\"");
-    else if (i == L4 && l->n_similar) dor_str_fmt(&s, ", \"note\": \"%d similar pairs across folds, listed below; they refuse nothing\"", l->n_similar);
+    else if (i == L4 && l->n_similar) dor_str_fmt(&s, ", \"note\": \"%d similar pairs across folds, see leakage.json; they refuse nothing\"", l->n_similar);
     dor_str_fmt(&s, "}%s\n", i + 1 < DOR_LEAKAGE_CHECKS ? "," : "");
   }
   dor_str_fmt(&s, " ],\n \"similar_pairs\": %d,\n \"similar\": [%s]}\n", l->n_similar, l->similar.s ? l->similar.s : "");

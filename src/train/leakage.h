@@ -6,7 +6,7 @@
 #ifndef DOR_TRAIN_LEAKAGE_H
 #define DOR_TRAIN_LEAKAGE_H
 
-#include "train/study.h"
+#include "train/record.h"
 
 enum { DOR_LEAKAGE_CHECKS = 7 };
 
@@ -27,7 +27,7 @@ typedef struct dor_leakage {
 /* errors LEAK naming check and person, after *out was filled; NOMEM */
 DOR_MUST dor_status dor_leakage_check(const dor_study *s, dor_leakage *out);
 /* leakage.json */
-DOR_MUST dor_status dor_leakage_write(const dor_leakage *l, const char *folder);
+DOR_MUST dor_status dor_leakage_write(const dor_leakage *l, const char *folder, const dor_marks *m);
 void dor_leakage_release(dor_leakage *l);
 
 #endif

@@ -18,6 +18,7 @@
 #include "base/csv.h"
 #include "base/hash.h"
 #include "base/io.h"
+#include "base/tree.h"
 #include "base/version.h"
 #include "train/baselines.h"
 #include "train/folder.h"
@@ -82,12 +83,50 @@ static bool by_clips(const dor_study *s)
   return clips;
 }
 
-const char *dor_record_stamps(const dor_study *s, char out[DOR_STAMPS])
+/* Where the data lie is left out: the same run elsewhere has the same id. */
+static dor_status hash_keys(dor_hash *h, const dor_tree *group)
 {
-  snprintf(out, DOR_STAMPS, "%s%s%s", s->data->synthetic ? "SYNTHETIC " : "", by_clips(s) ? "LEAKS " : "", s->experiment->top.quick ? "QUICK " : "");
-  size_t n = strlen(out);
-  if (n) out[n - 1] = 0;
-  return out;
+  for (const dor_tree *t = group->first; t; t = t->next) {
+    if (t->type == DOR_TREE_TEXT && dor_tree_is_path(t->name)) continue;
+    dor_str s = {0};
+    dor_hash_text(h, "key", t->name);
+    if (t->type == DOR_TREE_GROUP) DOR_TRY(hash_keys(h, t));
+    else dor_tree_json(t, &s);
+    dor_status status = dor_str_status(&s);
+    dor_hash_text(h, "end", s.s ? s.s : "");
+    dor_str_release(&s);
+    DOR_TRY(status);
+  }
+  return DOR_OK;
+}
+
+static dor_status id_of(dor_arena *a, const char *folder, char id[13])
+{
+  const char *config = dor_path_join(a, folder, "config.cfg"), *inputs = dor_path_join(a, folder, "inputs.json");
+  char hex[DOR_HASH_HEX];
+  dor_tree *root;
+  dor_hash h;
+  DOR_NEED(config && inputs, NOMEM, "no memory for a path");
+  DOR_TRY(dor_tree_read(a, config, &root));
+  DOR_TRY(dor_hash_file(inputs, hex));
+  dor_hash_init(&h);
+  dor_hash_text(&h, "inputs", hex);
+  DOR_TRY(hash_keys(&h, root));
+  dor_hash_final(&h, hex);
+  snprintf(id, 13, "%.12s", hex);
+  return DOR_OK;
+}
+
+dor_status dor_record_marks(const dor_study *s, const char *folder, dor_marks *out)
+{
+  dor_arena a = {0};
+  snprintf(out->stamps, sizeof out->stamps, "%s%s%s", s->data->synthetic ? "SYNTHETIC " : "", by_clips(s) ? "LEAKS " : "",
+           s->experiment->top.quick ? "QUICK " : "");
+  size_t n = strlen(out->stamps);
+  if (n) out->stamps[n - 1] = 0;
+  dor_status status = id_of(&a, folder, out->id);
+  dor_arena_release(&a);
+  return status;
 }
 
 static json_t *stamps_json(const dor_study *s)
@@ -117,11 +156,32 @@ static json_t *libraries_json(void)
   return json_pack("{s:s, s:s, s:s}", "onednn", onednn, "hdf5", hdf5, "jansson", JANSSON_VERSION);
 }
 
-static json_t *run_json(const dor_study *s)
+/* A source that names nobody and has one picture for each speaks of pictures, not of people. */
+static bool of_pictures(const dor_dataset *d)
+{
+  int32_t n = d->n_images ? d->images[0].n : d->n_silhouettes ? d->silhouettes[0].n : 0;
+  bool only = n == d->n_subjects;
+  for (int32_t i = 0; i < d->n_subjects && only; i++) {
+    char row[16];
+    snprintf(row, sizeof row, "%d", i + 1);
+    only = !strcmp(d->id[i], row);
+  }
+  return only;
+}
+
+static const char *unit_of(const dor_study *s)
+{
+  const dor_roster *r = &s->roster[0];
+  const char *word = dor_study_unit_word(r);
+  if (of_pictures(s->data) || !strcmp(word, "image")) return "picture";
+  return !strcmp(word, "subject") ? "person" : word;
+}
+
+static json_t *run_json(const dor_study *s, const dor_marks *m)
 {
   static const char *const isa[] = {"plain", "avx2", "avx512"};
   const dor_roster *r = &s->roster[0];
-  json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "schema", 1, "experiment", s->experiment->top.experiment, "dorsum", DOR_VERSION,
+  json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s}", "schema", 1, "id", m->id, "experiment", s->experiment->top.experiment, "dorsum", DOR_VERSION,
                            "code_version", DOR_NUMERICS, "git", dor_git(), "device", "cpu");
   if (!root) return NULL;
   json_object_set_new(root, "cpu_class", json_string(isa[dor_backend_cpu.isa()]));
@@ -130,6 +190,7 @@ static json_t *run_json(const dor_study *s)
   json_object_set_new(root, "synthetic", json_boolean(s->data->synthetic));
   json_object_set_new(root, "stamps", stamps_json(s));
   json_object_set_new(root, "per", json_string(dor_study_unit_word(r)));
+  json_object_set_new(root, "unit", json_string(unit_of(s)));
   json_object_set_new(root, "pool", json_string(pool_of(s)));
   json_object_set_new(root, "classes", classes_json(r));
   json_object_set_new(root, "seeds", seeds_json(s));
@@ -167,7 +228,7 @@ static void count_flow(flow *list, int32_t *n, flow f)
   else list[k].n++;
 }
 
-static dor_status write_flow(const dor_study *s, const char *folder)
+static dor_status write_flow(const dor_study *s, const char *folder, const dor_marks *m)
 {
   static const char *const steps[] = {"recruited", "excluded", "analysed"};
   const dor_roster *r = &s->roster[0];
@@ -177,7 +238,7 @@ static dor_status write_flow(const dor_study *s, const char *folder)
   flow *list = dor_arena_alloc(&a, 2 * ((size_t)r->target->n + 1) * sizeof *list);
   dor_status status = list ? DOR_OK : DOR_FAIL(NOMEM, "no memory for flow.csv");
   for (int32_t i = 0; list && i < 2 * r->target->n; i++) count_flow(list, &n, flow_of(s->data, r, i / 2, i % 2 == 0));
-  dor_str_add(&text, "step,reason,class,site,sex,n\n");
+  dor_str_add(&text, "step,reason,class,site,sex,n,run_id,stamp\n");
   for (int step = 0; step < 3; step++)
     for (int32_t i = 0; i < n; i++) {
       if (strcmp(list[i].step, steps[step])) continue;
@@ -186,7 +247,9 @@ static dor_status write_flow(const dor_study *s, const char *folder)
       dor_csv_put(&text, list[i].class, false);
       dor_csv_put(&text, list[i].site, false);
       dor_csv_put(&text, list[i].sex, false);
-      dor_csv_put_int(&text, list[i].n, true);
+      dor_csv_put_int(&text, list[i].n, false);
+      dor_csv_put(&text, m->id, false);
+      dor_csv_put(&text, m->stamps, true);
     }
   if (!status) status = dor_folder_put(folder, "flow.csv", &text);
   dor_str_release(&text);
@@ -215,16 +278,15 @@ static void put_target(dor_str *s, const dor_target *t, int32_t i, bool last)
   else dor_csv_put_real(s, (double)x, last);
 }
 
-static dor_status write_subjects(const dor_study *s, const char *folder)
+static dor_status write_subjects(const dor_study *s, const char *folder, const dor_marks *m)
 {
   const dor_dataset *d = s->data;
-  char stamps[DOR_STAMPS];
   dor_arena a = {0};
   dor_str t = {0};
   dor_str_add(&t, "subject_id,site,sex,age,group");
   for (int32_t k = 0; k < d->n_targets; k++)
     if (d->target[k].per == DOR_PER_SUBJECT) dor_str_add(&t, ","), dor_csv_put(&t, d->target[k].name, true), t.n--;
-  dor_str_add(&t, *dor_record_stamps(s, stamps) ? ",stamp\n" : "\n");
+  dor_str_add(&t, *m->stamps ? ",stamp\n" : "\n");
   for (int32_t i = 0; i < d->n_subjects; i++) {
     const char *group = dor_record_group(&a, d, i);
     dor_csv_put(&t, d->id[i], false);
@@ -234,7 +296,7 @@ static dor_status write_subjects(const dor_study *s, const char *folder)
     dor_csv_put(&t, group ? group : "", true);
     for (int32_t k = 0; k < d->n_targets && !t.failed; k++)
       if (d->target[k].per == DOR_PER_SUBJECT) t.s[t.n - 1] = ',', put_target(&t, &d->target[k], i, true);
-    if (*stamps && !t.failed) t.s[t.n - 1] = ',', dor_csv_put(&t, stamps, true);
+    if (*m->stamps && !t.failed) t.s[t.n - 1] = ',', dor_csv_put(&t, m->stamps, true);
   }
   dor_status status = dor_folder_put(folder, "subjects.csv", &t);
   dor_str_release(&t);
@@ -258,12 +320,12 @@ static dor_status write_splits(const dor_study *s, const char *folder)
   return status;
 }
 
-dor_status dor_record_write(const dor_study *s, const char *folder)
+dor_status dor_record_write(const dor_study *s, const char *folder, const dor_marks *m)
 {
-  DOR_TRY(put_json(folder, "run.json", run_json(s)));
+  DOR_TRY(put_json(folder, "run.json", run_json(s, m)));
   DOR_TRY(write_splits(s, folder));
-  DOR_TRY(write_flow(s, folder));
-  return write_subjects(s, folder);
+  DOR_TRY(write_flow(s, folder, m));
+  return write_subjects(s, folder, m);
 }
 
 dor_status dor_record_private(const dor_experiment *e, const dor_run_options *o, const char *folder, const char *started, bool ended)

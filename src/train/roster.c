@@ -90,7 +90,6 @@ static dor_status recode(dor_arena *a, dor_roster *r)
 {
   const dor_target *t = r->target;
   int32_t chosen[2] = {0}, n = 0;
-  if (t->kind == DOR_TARGET_VALUE) return DOR_OK;
   DOR_TRY(choose_classes(r->arm, t, chosen, &n));
   r->n_classes = n ? n : t->n_names;
   const char **names = dor_arena_alloc(a, (size_t)r->n_classes * sizeof *names);
@@ -139,6 +138,9 @@ dor_status dor_roster_make(dor_arena *a, const dor_dataset *d, const dor_arm *ar
 {
   *r = (dor_roster){.arm = arm};
   r->target = dor_dataset_target(d, arm->target.column);
+  DOR_NEED(!r->target || r->target->kind != DOR_TARGET_VALUE, CONFIG,
+           "%s: target '%s' is a number: only classes can be told apart so far; regression and its report are not there yet", arm->where.column,
+           r->target->name);
   dor_status s = dor_units_of(a, d, arm->target.column, &arm->split, &r->units);
   if (s && !r->target) return DOR_FAIL(CONFIG, "%s: %s", arm->where.column, dor_errmsg());
   DOR_TRY(s);

@@ -38,6 +38,7 @@ typedef struct crew { /* what workers share; `lock` guards all that changes */
   dor_study *study;
   const dor_run_options *o;
   const char *folder;
+  dor_marks marks;
   dor_cell *cell;
   int32_t n, next, todo, done, running, jobs;
   int64_t epochs_done, epochs_total;
@@ -104,7 +105,7 @@ static void finish_cell(crew *w, dor_cell *c, dor_status s)
   pthread_mutex_lock(&w->lock);
   w->running--;
   w->done += !s;
-  if (!s) s = dor_cost_note(w->study, c, w->folder);
+  if (!s) s = dor_cost_note(w->study, c, w->folder, &w->marks);
   if (s && (!w->status || w->status == DOR_E_STOPPED)) {
     w->status = s;
     snprintf(w->message, sizeof w->message, "%s", dor_errmsg());
@@ -206,6 +207,7 @@ int32_t dor_run_jobs(const dor_experiment *e, int32_t asked)
 static dor_status train_cells(dor_setup *u, const dor_folder *f, const dor_run_options *o, dor_run_result *out)
 {
   crew w = {.study = &u->study, .o = o, .folder = f->path, .cell = u->cell, .n = u->n_cells, .start_s = dor_clock_s(), .told_s = -10};
+  DOR_TRY(dor_record_marks(&u->study, f->path, &w.marks));
   bool *left = dor_calloc((size_t)u->n_cells + 1, sizeof *left);
   DOR_NEED(left, NOMEM, "no memory for %d cells", u->n_cells);
   for (int32_t i = 0; i < u->n_cells; i++) {
@@ -245,14 +247,16 @@ static dor_status check_subset(const dor_setup *u, const dor_run_options *o)
 
 static dor_status begin(dor_setup *u, const dor_experiment *e, const dor_run_options *o, const char *folder, dor_run_result *out)
 {
+  dor_marks marks;
   DOR_TRY(dor_setup_data(u, e, folder));
   DOR_TRY(dor_folder_data(folder, u->data.sha256));
   DOR_TRY(dor_setup_study(u));
   out->cells = u->n_cells;
   DOR_TRY(check_subset(u, o));
   DOR_TRY(compile_all(u, o));
-  DOR_TRY(dor_leakage_write(&u->leakage, folder));
-  return dor_record_write(&u->study, folder);
+  DOR_TRY(dor_record_marks(&u->study, folder, &marks));
+  DOR_TRY(dor_leakage_write(&u->leakage, folder, &marks));
+  return dor_record_write(&u->study, folder, &marks);
 }
 
 static dor_status train_and_gather(dor_setup *u, const dor_folder *f, const dor_run_options *o, dor_run_result *out)

@@ -61,7 +61,7 @@ static void fill_people(dor_arena *a, dor_dataset *d, made m, float *kind)
   static const char *const two[] = {"A", "B"}, *const three[] = {"X", "Y", "Z"};
   const char **id = dor_arena_alloc(a, (size_t)m.subjects * sizeof *id), **sex = dor_arena_alloc(a, (size_t)m.subjects * sizeof *sex);
   float *age = dor_arena_alloc(a, (size_t)m.subjects * sizeof *age), *third = dor_arena_alloc(a, (size_t)m.subjects * sizeof *third);
-  dor_target *t = dor_arena_alloc(a, 2 * sizeof *t);
+  dor_target *t = dor_arena_alloc(a, 3 * sizeof *t);
   for (int32_t i = 0; i < m.subjects; i++) {
     id[i] = fmt(a, "s", i), sex[i] = i % 3 ? "F" : "M", age[i] = (float)(30 + i % 40);
     kind[i] = (float)(i % 5 < 2), third[i] = (float)(i % 3);
@@ -69,7 +69,8 @@ static void fill_people(dor_arena *a, dor_dataset *d, made m, float *kind)
   kind[m.subjects - 1] = NAN;
   t[0] = (dor_target){"kind", DOR_TARGET_CLASS, DOR_PER_SUBJECT, m.subjects, 2, two, kind};
   t[1] = (dor_target){"three", DOR_TARGET_CLASS, DOR_PER_SUBJECT, m.subjects, 3, three, third};
-  d->id = id, d->sex = sex, d->age = age, d->target = t, d->n_targets = 2;
+  t[2] = (dor_target){"score", DOR_TARGET_VALUE, DOR_PER_SUBJECT, m.subjects, 0, NULL, third};
+  d->id = id, d->sex = sex, d->age = age, d->target = t, d->n_targets = 3;
 }
 
 const char *make_data(const char *folder, made m)

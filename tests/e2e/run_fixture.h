@@ -11,11 +11,10 @@
 typedef struct made { /* what the cohort is made of */
   int32_t subjects, features;
   double apart;              /* distance of the two classes, in SDs of a feature */
-  const char *canary;        /* an id to be seen nowhere; NULL: none */
   bool two_rows;             /* each person has two rows of features */
 } made;
 
-/* data.h5 in `folder`: /tables/features, targets `kind` (A, B) and `three` (X, Y, Z), proms with holes, age, sex. Static path. */
+/* data.h5 in `folder`: /tables/features, targets `kind` (A, B), `three` (X, Y, Z) and `score` (a number), proms with holes, age, sex. Static path. */
 const char *make_data(const char *folder, made m);
 
 /* Run the config text (written to folder/NAME.cfg) with results under folder/results. */

@@ -107,7 +107,7 @@ static bool drawn(const char *folder) { return dor_io_exists(path_of(folder, "pl
 TEST(report_golden)
 {
   static const char *const file[] = {"metrics.csv", "metrics.json", "errors.csv", "tables/main.csv", "tables/main.md", "tables/main.tex", "tables/per_fold.csv",
-                                     "tables/per_fold.md", "tables/per_fold.tex", "tables/comparison.csv", "tables/comparison.md", "tables/comparison.tex",
+                                     "tables/per_fold.md", "tables/per_fold.tex", "tables/ablation.csv", "tables/ablation.md", "tables/ablation.tex",
                                      "tables/confusion.csv", "plots/arms.gp", "plots/arms.dat", "plots/roc.gp", "plots/roc.dat", "plots/confusion.gp",
                                      "plots/confusion.dat", "plots/folds.gp", "plots/folds.dat", "plots/learning.gp", "plots/learning.dat", "report.md"};
   dor_arena a = {0};
@@ -183,11 +183,11 @@ TEST(report_figures) /* scikit-learn 1.9 and SciPy on the fixture's predictions,
         "counts");
   dor_csv t;
   double p[2];
-  OK(dor_csv_read(&a, path_of(folder, "tables/comparison.csv"), &t));
-  for (int32_t i = 0; i < 2; i++) OK(dor_csv_real(&t, i, dor_csv_find(&t, "p"), &p[i]));
+  OK(dor_csv_read(&a, path_of(folder, "tables/ablation.csv"), &t));
+  for (int32_t i = 0; i < 2; i++) OK(dor_csv_real(&t, i + 1, dor_csv_find(&t, "p"), &p[i])); /* row 0 is the reference */
   CHECK(p[0] == 0.125 && p[1] == 0.0390625, "McNemar %g, %g", p[0], p[1]);
-  CHECK(!dor_csv_at(&t, 0, dor_csv_find(&t, "p_holm"))[0], "the primary contrast is not corrected");
-  CHECK(!strcmp(dor_csv_at(&t, 1, dor_csv_find(&t, "p_holm")), dor_csv_at(&t, 1, dor_csv_find(&t, "p"))), "one other contrast: Holm changes nothing");
+  CHECK(!dor_csv_at(&t, 1, dor_csv_find(&t, "p_holm"))[0], "the primary contrast is not corrected");
+  CHECK(!strcmp(dor_csv_at(&t, 2, dor_csv_find(&t, "p_holm")), dor_csv_at(&t, 2, dor_csv_find(&t, "p"))), "one other contrast: Holm changes nothing");
   dor_str_release(&screen);
   dor_arena_release(&a);
 }
@@ -236,9 +236,10 @@ TEST(report_stamps)
 {
   static const char *const file[] = {"metrics.csv", "errors.csv", "tables/main.csv", "tables/main.md", "tables/main.tex", "tables/per_fold.csv",
                                      "tables/per_fold.md",
-                                     "tables/comparison.csv", "tables/comparison.tex", "tables/confusion.csv", "plots/arms.gp", "plots/roc.gp",
+                                     "tables/ablation.csv", "tables/ablation.tex", "tables/confusion.csv", "plots/arms.gp", "plots/roc.gp",
                                          "plots/confusion.gp",
-                                     "plots/folds.gp", "plots/learning.gp", "report.md", "report.html", "metrics.json"};
+                                     "plots/folds.gp", "plots/learning.gp", "plots/arms.dat", "plots/roc.dat", "plots/confusion.dat",
+                                     "plots/folds.dat", "plots/learning.dat", "report.md", "report.html", "metrics.json"};
   dor_arena a = {0};
   dor_str screen = {0};
   char *folder = dor_arena_str(&a, test_folder("report_stamps"));
@@ -251,7 +252,7 @@ TEST(report_stamps)
   OK(dor_report_run(folder, &screen));
   for (size_t i = 0; i < sizeof file / sizeof *file; i++)
     CHECK(strstr(slurp(&a, path_of(folder, file[i])), "SYNTHETIC LEAKS QUICK"), "%s bears no stamp", file[i]);
-  CHECK(strstr(screen.s, "SYNTHETIC, LEAKS, QUICK") && strstr(screen.s, "people ignored"), "%s", screen.s);
+  CHECK(strstr(screen.s, "SYNTHETIC, LEAKS, QUICK") && strstr(screen.s, "people and groups ignored"), "%s", screen.s);
   dor_str_release(&screen);
   dor_arena_release(&a);
 }
@@ -298,6 +299,88 @@ TEST(report_names_its_only_arm)
   foreign(&a, "only_arm", "subject,label,probability,arm\na,ill,.9,the one\nb,well,.2,the one\nc,ill,.7,the one\n",
           &(dor_predictions_options){.positive = "ill"}, &screen);
   CHECK(strstr(screen.s, "\nthe one  100.0 (43.9-100.0) 3/3"), "%s", screen.s);
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
+/* The first screen of a foreign file with two classes, in the test's own folder. */
+static void screen_of(const char *title, const char *arm, const char *ill, const char *well, dor_str *screen)
+{
+  dor_arena a = {0};
+  dor_str text = {0};
+  dor_str_fmt(&text, "subject,label,probability,arm\n");
+  for (int i = 0; i < 20; i++) dor_str_fmt(&text, "s%d,%s,%g,%s\n", i, i % 2 ? ill : well, i % 2 ? .9 - i * .01 : .1, arm);
+  char *csv = dor_arena_fmt(&a, "%s/%s.csv", test_folder("report_names"), title);
+  OK(dor_io_write(csv, text.s, text.n));
+  OK(dor_report_file(csv, NULL, &(dor_predictions_options){.positive = ill}, screen));
+  fits(screen->s);
+  dor_str_release(&text);
+  dor_arena_release(&a);
+}
+
+TEST(report_names_classes_in_full_where_there_is_room)
+{
+  dor_str screen = {0};
+  screen_of("short", "a network", "nociceptive", "neuropathic", &screen);
+  CHECK(strstr(screen.s, "nociceptive  neuropathic") && strstr(screen.s, "found        found") &&
+        strstr(screen.s, "AUC (95 % CI)    neuropathic\n"), "%s", screen.s);
+  dor_str_clear(&screen);
+  screen_of("long", "an arm with a name of some length", "nociceptive pain peripheral", "neuropathic pain central", &screen);
+  CHECK(strstr(screen.s, " nociceptiv.  neuropathi.  ") && strstr(screen.s, " commonest\n") && strstr(screen.s, "\nan arm with a name."), "%s", screen.s);
+  dor_str_release(&screen);
+}
+
+TEST(report_long_title_pushes_nothing_off_the_screen)
+{
+  dor_str screen = {0};
+  screen_of("predictions-of-a-program-that-writes-its-whole-configuration-into-the-name-of-the-file-2026-11-21-final", "net", "ill", "well", &screen);
+  CHECK(strstr(screen.s, "-fi\n  nal.csv\n") && strstr(screen.s, " result "), "%s", screen.s);
+  dor_str_release(&screen);
+}
+
+TEST(report_calls_pictures_pictures)
+{
+  dor_arena a = {0};
+  dor_str screen = {0};
+  char *folder = dor_arena_str(&a, test_folder("report_pictures"));
+  copy_tree(&a, "tests/fixtures/run", folder);
+  char *run = slurp(&a, path_of(folder, "run.json")), *with = dor_arena_fmt(&a, "{\"unit\": \"picture\", %s", strchr(run, '{') + 1);
+  OK(dor_io_write(path_of(folder, "run.json"), with, strlen(with)));
+  OK(dor_report_run(folder, &screen));
+  CHECK(strstr(screen.s, "36 pictures of 38") && strstr(screen.s, "4 folds by picture") &&
+        strstr(screen.s, "averaged per picture"), "%s", screen.s);
+  CHECK(!strstr(screen.s, "people") && !strstr(screen.s, "person"), "%s", screen.s);
+  CHECK(strstr(slurp(&a, path_of(folder, "tables/main.md")), "Unit of analysis: picture, n = 36"), "the caption");
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
+TEST(report_prints_what_a_passed_check_has_to_say)
+{
+  dor_arena a = {0};
+  dor_str screen = {0};
+  const char *text = "{\"checks\": [{\"id\": \"L4\", \"passed\": true, \"note\": \"3 similar pairs\"}, "
+                     "{\"id\": \"L5\", \"passed\": false, \"note\": \"waived\"}]}";
+  char *folder = dor_arena_str(&a, test_folder("report_notes"));
+  copy_tree(&a, "tests/fixtures/run", folder);
+  OK(dor_io_write(path_of(folder, "leakage.json"), text, strlen(text)));
+  OK(dor_report_run(folder, &screen));
+  CHECK(strstr(screen.s, "L4: 3 similar pairs.") && strstr(screen.s, "NOT passed: L5") && !strstr(screen.s, "waived"), "%s", screen.s);
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
+TEST(report_keeps_the_names_of_folds)
+{
+  dor_arena a = {0};
+  dor_str screen = {0};
+  const char *out = foreign(&a, "fold_names", "subject,label,probability,fold\na,ill,.9,\"site A, 1\"\nb,well,.1,\"site A, 1\"\nc,ill,.4,2.0\nd,well,.1,2.0\n",
+                            &(dor_predictions_options){.positive = "ill"}, &screen);
+  CHECK(strstr(screen.s, "2 folds, as the file says"), "%s", screen.s);
+  CHECK(metric(&a, out, "predictions", "site A, 1", "all", "accuracy", "value") == 1 && metric(&a, out, "predictions", "2.0", "all", "accuracy", "value") == .5,
+        "by fold");
+  CHECK(strstr(slurp(&a, path_of(out, "tables/per_fold.md")), "| site A, 1 |") && strstr(slurp(&a, path_of(out, "errors.csv")), ",2.0,"), "names in tables");
+  CHECK(strstr(slurp(&a, path_of(out, "metrics.json")), "\"fold\": \"site A, 1\""), "names in metrics.json");
   dor_str_release(&screen);
   dor_arena_release(&a);
 }
