@@ -31,7 +31,7 @@ static int32_t choose_block(const dor_winograd *p)
 {
   int64_t bytes = p->team ? TEAM_TILES : PRIVATE_TILES;
   int64_t most = bytes / (PLANES * (int64_t)sizeof(float) * (p->c + p->k)) / 12 * 12;
-  int64_t least = 24, cap = p->team ? p->tiles : 48;
+  int64_t least = 24, cap = p->team ? p->tiles : 24; /* so that tiles and weights of few channels stay in the second-level cache */
   int64_t block = most < least ? least : most > cap ? cap : most;
   if (block > p->tiles) return (int32_t)p->tiles;
   return (int32_t)(p->tiles < 4 * block ? even_block(p->tiles, block) : block);

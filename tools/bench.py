@@ -63,11 +63,13 @@ class Program:
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
                                         env={**os.environ, **(env or {})})
         start = time.monotonic()
-        if self.process.stdout.readline().split()[:1] != ["ready"]:
+        ready = self.process.stdout.readline().split()
+        if ready[:1] != ["ready"]:
             error = self.process.stderr.read().strip().splitlines()
             raise RuntimeError(error[-1] if error else "ended without a word")
-        self.start_s = time.monotonic() - start
+        self.planned_bytes = int(ready[1]) if len(ready) > 1 else 0
         self.ask(1)
+        self.first_s = time.monotonic() - start
         self.count = max(1, int(SAMPLE_S / max(self.ask(1), 1e-7)))
 
     def ask(self, n):
@@ -87,8 +89,8 @@ class Program:
 
     def result(self):
         times = self.clean if len(self.clean) >= 3 else self.all
-        return dict(median_s=statistics.median(times), least_s=min(times), clean=len(self.clean), taken=len(self.all), start_s=self.start_s,
-                    peak_bytes=peak_bytes(self.process.pid))
+        return dict(median_s=statistics.median(times), least_s=min(times), clean=len(self.clean), taken=len(self.all), first_s=self.first_s,
+                    planned_bytes=self.planned_bytes, peak_bytes=peak_bytes(self.process.pid))
 
     def close(self):
         self.process.stdin.close()
@@ -130,6 +132,8 @@ def conclude(title, results, target, report):
     say("## " + title)
     for name, r in results.items():
         memory = ", peak %.0f MB" % (r["peak_bytes"] / 1e6) if "peak_bytes" in r else ""
+        if "first_s" in r:
+            memory += ", first result after %.1f s" % r["first_s"] + (", %.0f MB planned" % (r["planned_bytes"] / 1e6) if r["planned_bytes"] else "")
         disturbed = "" if r["clean"] >= 3 else "  DISTURBED by other processes: not to be relied on"
         say("  %-16s median %10.3f ms, least %10.3f ms, %d of %d samples clean%s%s" % (name, r["median_s"] * 1e3, r["least_s"] * 1e3, r["clean"], r["taken"],
                                                                                     memory, disturbed))
@@ -178,6 +182,16 @@ def conv(o, report):
             keys = ["channels=%d" % channels, "size=%d" % size, "batch=%d" % batch, "threads=%d" % o.threads]
             compare("conv3x3 forward and backward, %d channels at %dx%d, batch %d, %d threads" % (channels, size, size, batch, o.threads),
                     [own("conv", keys)] + four_peers(o, "conv", keys), {"": 1.7 if (channels, batch) == (256, 1) else 2.3}, o.seconds, report)
+
+
+def pose(o, report):
+    """HigherHRNet-W32 at 512x512: inference, and a training step's forward and backward."""
+    size = 64 if o.quick else 512
+    for train, batch in ((False, 1), (True, 1)) if o.quick else ((False, 1), (False, 8), (True, 1), (True, 2)):
+        keys = ["size=%d" % size, "batch=%d" % batch, "threads=%d" % o.threads, "channels=32", "train=%s" % str(train).lower()]
+        what = "training step, forward and backward" if train else "inference"
+        compare("HigherHRNet-W32, %s, %dx%d, batch %d, %d threads" % (what, size, size, batch, o.threads), [own("pose", keys)] + four_peers(o, "pose", keys),
+                {"": 1.9} if train else {"eager": 2.5, "compile": 2.0}, max(o.seconds, 0 if o.quick else 60), report)
 
 
 def mlp(o, report):
@@ -272,7 +286,7 @@ def experiment(o, report):
         compare_whole("silhouette experiment, 5 folds x 2 seeds, 64x64, %d epochs, %d threads" % (epochs, o.threads), jobs, {"": 2.7}, 1 if o.quick else 3, report)
 
 
-PARTS = dict(silhouette=silhouette, conv=conv, mlp=mlp, run=whole_mlp, experiment=experiment)
+PARTS = dict(silhouette=silhouette, conv=conv, pose=pose, mlp=mlp, run=whole_mlp, experiment=experiment)
 
 
 def cpu_model():

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # make bench: times dorsum beside PyTorch, in turn, and prints the ratios (tools/bench.py).
 #   PYTHON=/path/to/python   the interpreter that has torch; else torch is installed into build/bench-venv
-#   PART=silhouette,conv,mlp,run,experiment   the parts wanted; none given: all
+#   PART=silhouette,conv,pose,mlp,run,experiment   the parts wanted; none given: all
 #   THREADS=2   BENCH_SECONDS=20 (per comparison, at least)   BENCH_ARGS="..." (see tools/bench.py --help)
 set -eu
 cd "$(dirname "$0")/.."

@@ -2,7 +2,7 @@
 """PyTorch's side of `make bench`: the same work as `dorsum bench`, in a process of its own.
 
 Answers counts on stdin by seconds on stdout, like `dorsum bench KIND serve=true`:
-    python bench_peer.py step|conv|mlp threads=2 mode=eager|compile|vmap size=64 batch=32 ...
+    python bench_peer.py step|conv|mlp|pose threads=2 mode=eager|compile|vmap size=64 batch=32 ...
 or does a whole job and leaves:
     python bench_peer.py experiment data=cohort.h5 threads=2 epochs=4 out=predictions.csv
     python bench_peer.py table rows=310 features=6 epochs=100 threads=2
@@ -10,7 +10,8 @@ or does a whole job and leaves:
 import sys
 import time
 
-OPTIONS = dict(threads="2", mode="eager", size="64", batch="32", channels="32", rows="310", features="6", folds="5", epochs="100", seeds="2", data="", out="")
+OPTIONS = dict(threads="2", mode="eager", size="64", batch="32", channels="32", rows="310", features="6", folds="5", epochs="100", seeds="2", data="", out="",
+               train="false")
 
 
 def options(argv):
@@ -69,6 +70,11 @@ def make_conv(o):
         with torch.no_grad():
             run(x, w, dy)
     return once
+
+
+def make_pose(o):
+    import bench_pose
+    return bench_pose.pose(o)
 
 
 def table(o):
@@ -189,7 +195,7 @@ def main():
     elif kind == "table":
         make_loop(o)()
     else:
-        make = dict(step=make_step, conv=make_conv, mlp=make_vmap if o["mode"] == "vmap" else make_loop)[kind]
+        make = dict(step=make_step, conv=make_conv, pose=make_pose, mlp=make_vmap if o["mode"] == "vmap" else make_loop)[kind]
         serve(make(o))
 
 

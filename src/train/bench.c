@@ -6,13 +6,15 @@
 #include "train/bench.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "nn/nn.h"
+#include "base/tree.h"
+#include "nn/pose_net.h"
 #include "optim/optim.h"
 
 const dor_key dor_bench_keys[] = {
@@ -21,6 +23,8 @@ const dor_key dor_bench_keys[] = {
 #include "train/bench.def"
 #include "base/keys_end.h"
     {0}};
+
+enum { PEOPLE = 30, JOINTS = 17 }; /* of the pose loss */
 
 typedef struct copy { /* one model being trained */
   dor_blocks blocks;
@@ -34,7 +38,8 @@ struct dor_bench {
   dor_bench_cfg cfg;
   dor_params params;
   size_t moment_bytes;
-  dor_program *accumulate, *update; /* conv has no update */
+  bool inference;                   /* no gradients */
+  dor_program *accumulate, *update; /* conv and pose have no update */
   int32_t n_copies;
   copy *copies;
   float *table, *label; /* mlp: [rows,features], [rows] */
@@ -70,6 +75,25 @@ static dor_status training_graph(dor_bench *b, dor_graph *g, const char *model, 
   dor_val y = DOR_NONE;
   DOR_TRY(model_body(b, g, model, dor_graph_input(g, "x", (dor_type){shape, DOR_F32}), &y));
   return add_loss(b, g, y);
+}
+
+static dor_status pose_graph(dor_bench *b, dor_graph *g)
+{
+  const dor_model *m = dor_model_find("higherhrnet");
+  int32_t n = (int32_t)b->cfg.batch, s = (int32_t)b->cfg.size;
+  char text[32];
+  dor_tree *tree;
+  dor_pose_net net;
+  DOR_NEED(m, NOTFOUND, "no model 'higherhrnet'");
+  void *cfg = dor_arena_alloc(&b->arena, m->cfg_size);
+  DOR_NEED(cfg, NOMEM, "bench: out of memory");
+  snprintf(text, sizeof text, "width = %d;", (int)b->cfg.channels);
+  DOR_TRY(dor_schema_defaults(m->keys, cfg, &b->arena));
+  DOR_TRY(dor_tree_parse(&b->arena, "channels", text, &tree));
+  DOR_TRY(dor_schema_load(m->keys, cfg, tree, NULL, &b->arena));
+  dor_shape x = DOR_SHAPE(n, s, s, 3);
+  if (b->inference) return dor_pose_graph_eval(g, m, cfg, x, &net);
+  return dor_pose_graph_train(g, m, cfg, x, &(dor_pose_loss){.push = 1e-3, .pull = 1e-3, .people = PEOPLE}, false, &net);
 }
 
 /* dy stands for what a loss would send. */
@@ -110,6 +134,7 @@ static dor_status build_update(dor_bench *b, int32_t threads)
 static size_t block_bytes(const dor_bench *b, dor_kind k)
 {
   size_t n = k == DOR_STATE ? b->params.state_bytes : k == DOR_MOMENT ? b->moment_bytes : b->params.param_bytes;
+  if (k == DOR_GRAD && b->inference) n = 0;
   return n ? n : sizeof(float);
 }
 
@@ -121,18 +146,35 @@ static void fill_noise(float *x, size_t n, uint64_t where)
   for (size_t i = 0; i < n; i++) x[i] = dor_rng_unit(dor_rng_u32(&r)) - 0.5f;
 }
 
+/* (index in map 0, seen) of the pose loss: every joint of everybody, all over the map. */
+static void fill_joints(const dor_bench *b, int32_t *at, int64_t n)
+{
+  int64_t pixels = b->cfg.size * b->cfg.size / 16;
+  for (int64_t i = 0; i < n / 2; i++) {
+    int64_t joint = i % JOINTS;
+    at[2 * i] = (int32_t)(joint * pixels + i * 37 % pixels);
+    at[2 * i + 1] = 1;
+  }
+}
+
 /* Whatever inputs the program has; labels are 0 and 1 in turn. */
 static void fill_inputs(const dor_bench *b, copy *c)
 {
   const dor_graph *g = dor_program_graph(b->accumulate);
-  for (dor_val v = 0; v < g->nvalue; v++)
-    if (g->value[v].kind == DOR_INPUT) fill_noise(dor_instance_data(c->accumulate, v), (size_t)dor_shape_size(g->value[v].type.shape), (uint64_t)v);
+  for (dor_val v = 0; v < g->nvalue; v++) {
+    if (g->value[v].kind != DOR_INPUT) continue;
+    void *to = dor_instance_data(c->accumulate, v);
+    int64_t n = dor_shape_size(g->value[v].type.shape);
+    if (!to) continue; /* nobody reads it */
+    if (g->value[v].type.dtype == DOR_I32) fill_joints(b, to, n);
+    else fill_noise(to, (size_t)n, (uint64_t)v);
+  }
   c->x = dor_instance_named(c->accumulate, "x");
   c->label = dor_instance_named(c->accumulate, "label");
   c->weight = dor_instance_named(c->accumulate, "weight");
-  if (!c->label) return;
-  for (int64_t i = 0; i < b->cfg.batch; i++) c->label[i] = (float)(i % 2), c->weight[i] = 1;
-  *(float *)dor_instance_named(c->accumulate, "one") = 1;
+  float *one = dor_instance_named(c->accumulate, "one");
+  if (one) *one = 1;
+  for (int64_t i = 0; c->label && i < b->cfg.batch; i++) c->label[i] = (float)(i % 2), c->weight[i] = 1;
 }
 
 static void begin(const dor_bench *b, copy *c, uint64_t seed)
@@ -257,6 +299,16 @@ static dor_status open_conv(dor_bench *b)
   return make_copies(b, 1);
 }
 
+static dor_status open_pose(dor_bench *b)
+{
+  dor_graph g;
+  b->inference = !b->cfg.train;
+  dor_graph_init(&g, &b->params, b->cfg.train);
+  DOR_TRY(compile(b, &g, pose_graph(b, &g), (int32_t)b->cfg.threads, &b->accumulate));
+  b->once = step_once;
+  return make_copies(b, 1);
+}
+
 static dor_status open_mlp(dor_bench *b)
 {
   size_t n = (size_t)b->cfg.rows * (size_t)b->cfg.features;
@@ -278,8 +330,9 @@ static dor_status open_kind(dor_bench *b, const char *kind)
 {
   if (!strcmp(kind, "step")) return open_step(b);
   if (!strcmp(kind, "conv")) return open_conv(b);
+  if (!strcmp(kind, "pose")) return open_pose(b);
   if (!strcmp(kind, "mlp")) return open_mlp(b);
-  return DOR_FAIL(USAGE, "bench: no '%s'; there are step, conv, mlp and ops", kind);
+  return DOR_FAIL(USAGE, "bench: no '%s'; there are step, conv, pose, mlp and ops", kind);
 }
 
 dor_status dor_bench_open(dor_bench **out, const char *kind, const dor_bench_cfg *c)

@@ -3,6 +3,7 @@
  * Timed pieces of training, on made-up numbers, for `dorsum bench`:
  *   step   one training step of the silhouette CNN (default net, Adam), [batch,size,size,1]
  *   conv   forward and both gradients of a 3x3 convolution, [batch,size,size,channels] to as many
+ *   pose   HigherHRNet on [batch,size,size,3]: inference, or with `train` a step's forward and backward
  *   mlp    the training of a whole k-fold experiment: F-32-2, Adam, batches of `batch` */
 #ifndef DOR_TRAIN_BENCH_H
 #define DOR_TRAIN_BENCH_H
@@ -19,7 +20,7 @@ typedef struct dor_bench_cfg {
 extern const dor_key dor_bench_keys[];
 
 typedef struct dor_bench dor_bench;
-/* kind: "step", "conv", "mlp". errors USAGE on another; those of dor_program_build */
+/* kind: "step", "conv", "pose", "mlp". errors USAGE on another; those of dor_program_build */
 DOR_MUST dor_status dor_bench_open(dor_bench **out, const char *kind, const dor_bench_cfg *c);
 double dor_bench_run(dor_bench *b, int64_t n); /* seconds that n of them took */
 size_t dor_bench_bytes(const dor_bench *b);    /* of tensors */

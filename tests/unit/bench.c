@@ -6,12 +6,13 @@
 
 TEST(bench_pieces_run)
 {
-  static const char *const kinds[] = {"step", "conv", "mlp"};
+  static const char *const kinds[] = {"step", "conv", "mlp", "pose", "pose"};
   dor_arena a = {0};
   dor_bench_cfg c;
   OK(dor_schema_defaults(dor_bench_keys, &c, &a));
-  c.size = 16, c.batch = 4, c.channels = 8, c.rows = 23, c.epochs = 2, c.threads = 2;
-  for (size_t i = 0; i < 3; i++) {
+  c.size = 32, c.batch = 2, c.channels = 8, c.rows = 23, c.epochs = 2, c.threads = 2;
+  for (size_t i = 0; i < 5; i++) {
+    c.train = i == 4;
     dor_bench *b = NULL;
     OK(dor_bench_open(&b, kinds[i], &c));
     CHECK(dor_bench_run(b, 2) > 0, "%s takes no time", kinds[i]);
