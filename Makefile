@@ -65,6 +65,9 @@ $(B)/tests/main.o: $(B)/tests.def
 $(B)/check: $(call OBJ,$(TESTSRC)) $(B)/libdorsum.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(LIBS) -lcmocka -o $@
 
+# A fuzz target is fuzz_NAME() to the tests; only libFuzzer wants them all under one name.
+$(filter-out build/fuzz/%,$(B))/tests/fuzz/fuzz_%.o: DEFS = -DLLVMFuzzerTestOneInput=$(notdir $*)
+
 # The commit goes into one small object, which is built again when it changes.
 GIT := $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
 $(B)/git.txt: always
@@ -88,6 +91,7 @@ asan:
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan check
 # libFuzzer targets, tests/fuzz/fuzz_*.c, for FUZZ_S seconds each; needs clang.
 FUZZ_S ?= 60
+FUZZ_SEEDS := tests/golden/weights tests/fixtures/configs
 FUZZ   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 build/fuzz/parsers.a: $(call OBJ,$(filter-out kernels/% src/backend/% src/report/%,$(LIBSRC)))
 	$(Q)rm -f $@; ar rcs $@ $^
@@ -95,7 +99,7 @@ build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/parsers.a
 	$(Q)clang -fsanitize=fuzzer,address,undefined $^ $(LIBS) -o $@
 fuzz:
 	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=clang WERROR= $(FUZZ:%=build/fuzz/%)
-	$(Q)for f in $(FUZZ); do mkdir -p build/fuzz/$$f.corpus; build/fuzz/$$f -max_total_time=$(FUZZ_S) -timeout=5 build/fuzz/$$f.corpus || exit 1; done
+	$(Q)for f in $(FUZZ); do mkdir -p build/fuzz/$$f.corpus; build/fuzz/$$f -max_total_time=$(FUZZ_S) -timeout=5 build/fuzz/$$f.corpus $(FUZZ_SEEDS) || exit 1; done
 bench: all
 	$(Q)tools/bench.sh
 floors: all

@@ -179,3 +179,32 @@ const char *dor_printable(const char *text, char *out, size_t size)
   if (size) out[n] = 0;
   return out;
 }
+
+int dor_utf8(const char *text, uint32_t *code)
+{
+  static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  const unsigned char *s = (const unsigned char *)text;
+  int n = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
+  if (!n) return 0;
+  uint32_t c = n == 1 ? s[0] : s[0] & (0xffu >> (n + 1));
+  for (int i = 1; i < n; i++) {
+    if (s[i] >> 6 != 2) return 0;
+    c = c << 6 | (s[i] & 63u);
+  }
+  *code = c;
+  return c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : n;
+}
+
+void dor_str_json(dor_str *s, const char *text)
+{
+  uint32_t c;
+  dor_str_add(s, "\"");
+  for (int n; *text; text += n ? n : 1) {
+    n = dor_utf8(text, &c);
+    if (!n) dor_str_add(s, "\xef\xbf\xbd");
+    else if (c == '"' || c == '\\') dor_str_fmt(s, "\\%c", *text);
+    else if (c < 0x20) dor_str_fmt(s, "\\u%04x", (unsigned)c);
+    else dor_str_bytes(s, text, (size_t)n);
+  }
+  dor_str_add(s, "\"");
+}

@@ -37,6 +37,11 @@ locale_t dor_locale(void);
 /* The nearest of n names by edit distance, for "did you mean"; NULL when none is near. */
 const char *dor_nearest(const char *name, const char *const names[], size_t n);
 
+/* The bytes of the character of UTF-8 at `s` and its code; 0 when it is none (no overlong forms, no surrogates: RFC 3629). */
+int dor_utf8(const char *s, uint32_t *code);
+/* `text` as a JSON string, quotes and all; bytes that are no UTF-8 become U+FFFD. */
+void dor_str_json(dor_str *s, const char *text);
+
 /* Copy `text` with every byte outside printable ASCII written as \xNN: for logs and messages about foreign bytes. */
 const char *dor_printable(const char *text, char *out, size_t size);
 

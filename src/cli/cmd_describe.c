@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * dorsum describe: the programs of a config's arms, or of a model by name: layers,
- * shapes, parameters, FLOPs, memory plan, and the kernel that serves each node. */
+ * shapes, parameters, FLOPs, memory plan, and the kernel that serves each node;
+ * or the tensors of a weight file. */
 #include "cli/cli.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/io.h"
+#include "cli/describe_weights.h"
 #include "nn/pose_net.h"
 #include "train/setup.h"
+#include "weights/weights.h"
 
 static void parameters(const dor_params *p)
 {
@@ -212,20 +215,23 @@ static dor_status run(dor_cli *c)
   for (; dor_models[n] && n < 64; n++) names[n] = dor_models[n]->name;
   const char *near = m || dor_io_exists(c->arg[0]) ? NULL : dor_nearest(c->arg[0], names, n);
   DOR_NEED(!near, USAGE, "no model and no file '%s'; did you mean '%s'?", c->arg[0], near);
+  if (!m && dor_weights_is(c->arg[0])) return dor_describe_weights(c, c->arg[0]);
   return m ? of_model(c, m) : of_config(c, c->arg[0]);
 }
 
 const dor_command dor_command_describe = {
     .name = "describe",
-    .summary = "layers, shapes, parameters, FLOPs, memory plan and kernels",
-    .usage = "CONFIG|MODEL [key=value ...]",
+    .summary = "layers, shapes, FLOPs, memory plan and kernels; or what a weight file holds",
+    .usage = "CONFIG|MODEL|WEIGHTS [key=value ...]",
     .options = "azJq",
     .examples = "  dorsum describe silhouette_cnn channels=16,32 --size 64,64\n"
                 "  dorsum describe mlp hidden=32 features=6\n"
                 "  dorsum describe higherhrnet width=48 --size 640,640 batch=2\n"
-                "  dorsum describe experiments/backtracker/quick.cfg --arm joint\n",
+                "  dorsum describe experiments/backtracker/quick.cfg --arm joint\n"
+                "  dorsum describe pose_higher_hrnet_w32_512.pth\n",
     .text = "A config is described with its data, as it would be trained; a model by name alone (dorsum help models), with its own\n"
-            "keys and size, features, outputs, batch. One line a node: op, inputs, outputs with shapes, memory, kernel.\n",
+            "keys and size, features, outputs, batch. One line a node: op, inputs, outputs with shapes, memory, kernel. Of a .pth or\n"
+            ".safetensors file: its tensors, and what they were trained on.\n",
     .least = 1,
     .most = 1,
     .run = run};

@@ -247,25 +247,17 @@ static const char *stamps(const job *j, char out[64])
 }
 
 /* What the weights were trained on, without ids or paths. */
-static int32_t weight_record(const job *j, dor_meta m[12], char text[4][64])
+static int32_t weight_record(const job *j, dor_meta m[DOR_WEIGHTS_META], char text[4][64])
 {
   const dor_study *s = j->study;
-  int32_t n = 0, people = 0;
+  int32_t people = 0;
   for (int32_t u = 0; u < j->sa->roster->n; u++) people += j->role[u] == DOR_ROLE_TRAIN;
   snprintf(text[1], 64, "%d", people);
   snprintf(text[2], 64, "%lld", (long long)j->cell->seed);
-  m[n++] = (dor_meta){"format", "dorsum"};
-  m[n++] = (dor_meta){"version", DOR_VERSION};
-  m[n++] = (dor_meta){"experiment", s->experiment->top.experiment};
-  m[n++] = (dor_meta){"arm", j->sa->arm->name};
-  m[n++] = (dor_meta){"cell", j->cell->hash};
-  m[n++] = (dor_meta){"data_sha256", s->data->sha256};
-  m[n++] = (dor_meta){"data_license", s->data->license ? s->data->license : ""};
-  m[n++] = (dor_meta){"trained_on", text[1]};
-  m[n++] = (dor_meta){"unit", dor_study_unit_word(j->sa->roster)};
-  m[n++] = (dor_meta){"seed", text[2]};
-  if (*stamps(j, text[0])) m[n++] = (dor_meta){"stamp", text[0]};
-  return n;
+  dor_weights_record r = {.version = DOR_VERSION, .experiment = s->experiment->top.experiment, .arm = j->sa->arm->name, .cell = j->cell->hash,
+                          .config = j->cell->config_hash, .data = s->data->name, .data_sha256 = s->data->sha256, .data_license = s->data->license,
+                          .trained_on = text[1], .unit = dor_study_unit_word(j->sa->roster), .seed = text[2], .stamp = stamps(j, text[0])};
+  return dor_weights_record_meta(&r, m);
 }
 
 static dor_status write_text(job *j, const char *name, const dor_str *s)
@@ -325,7 +317,7 @@ static bool several_samples(const job *j)
 
 static dor_status write_folder(job *j)
 {
-  dor_meta meta[12];
+  dor_meta meta[DOR_WEIGHTS_META];
   char text[4][64];
   int32_t n = weight_record(j, meta, text);
   DOR_TRY(write_text(j, "train.csv", &j->csv));

@@ -12,42 +12,11 @@
 #include "base/io.h"
 #include "base/mem.h"
 
-static const struct { const char *name; size_t bytes; } types[DOR_TENSOR_TYPE_COUNT] = {
-#define X(name, bytes) {#name, bytes},
-  DOR_TENSOR_TYPES(X)
-#undef X
-};
-
-size_t dor_tensor_type_bytes(dor_tensor_type t) { return types[t].bytes; }
-const char *dor_tensor_type_name(dor_tensor_type t) { return types[t].name; }
-
 static uint64_t little_u64(const unsigned char *b)
 {
   uint64_t v = 0;
   for (int i = 7; i >= 0; i--) v = v << 8 | b[i];
   return v;
-}
-
-/* Printable: no control bytes; jansson and libconfig have refused invalid UTF-8 by then, the writer checks bytes alone. */
-static bool printable_name(const char *s)
-{
-  size_t n = strlen(s);
-  if (n < 1 || n > DOR_TENSOR_NAME) return false;
-  for (size_t i = 0; i < n; i++)
-    if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f) return false;
-  return true;
-}
-
-/* Elements x bytes of an element, refusing overflow; an empty dimension makes an empty tensor. */
-static bool tensor_bytes(const dor_tensor *t, size_t *bytes)
-{
-  size_t n = types[t->type].bytes;
-  for (int32_t i = 0; i < t->rank; i++) {
-    if (t->dim[i] < 0 || (t->dim[i] && n > SIZE_MAX / (size_t)t->dim[i])) return false;
-    n *= (size_t)t->dim[i];
-  }
-  *bytes = n;
-  return true;
 }
 
 typedef struct reader {
@@ -62,7 +31,7 @@ static dor_status read_type(const reader *r, const char *name, const json_t *j, 
   const char *text = json_string_value(j);
   DOR_NEED(text, DATA, "%s: tensor '%s': no dtype", r->path, name);
   for (int i = 0; i < DOR_TENSOR_TYPE_COUNT; i++)
-    if (!strcmp(types[i].name, text)) return *type = (dor_tensor_type)i, DOR_OK;
+    if (!strcmp(dor_tensor_type_name((dor_tensor_type)i), text)) return *type = (dor_tensor_type)i, DOR_OK;
   char shown[64];
   return DOR_FAIL(DATA, "%s: tensor '%s': unknown dtype '%s'", r->path, name, dor_printable(text, shown, sizeof shown));
 }
@@ -88,8 +57,9 @@ static dor_status read_offsets(const reader *r, dor_tensor *t, const json_t *j)
   json_int_t from = json_integer_value(json_array_get(j, 0)), to = json_integer_value(json_array_get(j, 1));
   DOR_NEED(from >= 0 && to >= from && (uint64_t)to <= r->body_bytes, DATA, "%s: tensor '%s': offsets %lld to %lld, the file has %zu bytes of data",
            r->path, t->name, (long long)from, (long long)to, r->body_bytes);
+  int64_t n;
   size_t want;
-  DOR_NEED(tensor_bytes(t, &want), DATA, "%s: tensor '%s': its shape overflows", r->path, t->name);
+  DOR_NEED(dor_tensor_measure(t, &n, &want), DATA, "%s: tensor '%s': its shape overflows", r->path, t->name);
   DOR_NEED(want == (size_t)(to - from), DATA, "%s: tensor '%s': %lld bytes stored, its shape needs %zu", r->path, t->name,
            (long long)(to - from), want);
   t->data = r->body + from;
@@ -100,7 +70,8 @@ static dor_status read_offsets(const reader *r, dor_tensor *t, const json_t *j)
 static dor_status read_tensor(const reader *r, const char *name, const json_t *j, dor_tensor *t)
 {
   char shown[DOR_TENSOR_NAME];
-  DOR_NEED(printable_name(name), DATA, "%s: a tensor's name is empty, too long or not printable: '%s'", r->path, dor_printable(name, shown, sizeof shown));
+  DOR_NEED(dor_tensor_name_good(name), DATA, "%s: a tensor's name is empty, too long or not printable: '%s'", r->path,
+           dor_printable(name, shown, sizeof shown));
   t->name = dor_arena_str(&r->out->arena, name);
   DOR_NEED(t->name, NOMEM, "%s: no memory for %zu tensors", r->path, (size_t)r->out->n);
   DOR_NEED(json_is_object(j) && json_object_size(j) == 3, DATA, "%s: tensor '%s': wanted dtype, shape and data_offsets, nothing else", r->path, name);
@@ -192,6 +163,7 @@ dor_status dor_tensors_parse(dor_tensors *out, const char *name, const void *byt
 {
   *out = (dor_tensors){0};
   dor_status s = parse(out, name, bytes, size);
+  out->format = "safetensors";
   if (s) dor_tensors_release(out);
   return s;
 }
@@ -209,57 +181,26 @@ dor_status dor_tensors_read(dor_tensors *out, const char *path, size_t max_bytes
   return DOR_OK;
 }
 
-void dor_tensors_release(dor_tensors *t)
-{
-  dor_arena_release(&t->arena);
-  dor_free(t->file);
-  *t = (dor_tensors){0};
-}
-
-const dor_tensor *dor_tensors_find(const dor_tensors *t, const char *name)
-{
-  for (int32_t i = 0; i < t->n; i++)
-    if (!strcmp(t->at[i].name, name)) return &t->at[i];
-  return NULL;
-}
-
-const char *dor_tensors_meta(const dor_tensors *t, const char *key)
-{
-  for (int32_t i = 0; i < t->n_meta; i++)
-    if (!strcmp(t->meta[i].key, key)) return t->meta[i].value;
-  return NULL;
-}
-
-static void put_json_text(dor_str *s, const char *text)
-{
-  dor_str_add(s, "\"");
-  for (const char *p = text; *p; p++) {
-    if (*p == '"' || *p == '\\') dor_str_fmt(s, "\\%c", *p);
-    else if ((unsigned char)*p < 0x20) dor_str_fmt(s, "\\u%04x", (unsigned)*p);
-    else dor_str_bytes(s, p, 1);
-  }
-  dor_str_add(s, "\"");
-}
-
 static void put_meta(dor_str *s, int32_t n, const dor_meta *meta)
 {
   dor_str_add(s, "\"__metadata__\":{");
   for (int32_t i = 0; i < n; i++) {
     if (i) dor_str_add(s, ",");
-    put_json_text(s, meta[i].key);
+    dor_str_json(s, meta[i].key);
     dor_str_add(s, ":");
-    put_json_text(s, meta[i].value);
+    dor_str_json(s, meta[i].value);
   }
   dor_str_add(s, "}");
 }
 
 static dor_status put_tensor(dor_str *s, const dor_tensor *t, size_t *offset)
 {
+  int64_t n;
   size_t want;
-  DOR_NEED(printable_name(t->name) && strcmp(t->name, "__metadata__"), ARG, "tensor name '%s' is empty, too long, reserved or not printable", t->name);
-  DOR_NEED(tensor_bytes(t, &want) && want == t->bytes, ARG, "tensor '%s': %zu bytes do not fit its shape", t->name, t->bytes);
-  put_json_text(s, t->name);
-  dor_str_fmt(s, ":{\"dtype\":\"%s\",\"shape\":[", types[t->type].name);
+  DOR_NEED(dor_tensor_name_good(t->name) && strcmp(t->name, "__metadata__"), ARG, "tensor name '%s' is empty, too long, reserved or not printable", t->name);
+  DOR_NEED(dor_tensor_measure(t, &n, &want) && want == t->bytes, ARG, "tensor '%s': %zu bytes do not fit its shape", t->name, t->bytes);
+  dor_str_json(s, t->name);
+  dor_str_fmt(s, ":{\"dtype\":\"%s\",\"shape\":[", dor_tensor_type_name(t->type));
   for (int32_t i = 0; i < t->rank; i++) dor_str_fmt(s, "%s%lld", i ? "," : "", (long long)t->dim[i]);
   dor_str_fmt(s, "],\"data_offsets\":[%zu,%zu]}", *offset, *offset + want);
   *offset += want;

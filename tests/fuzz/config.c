@@ -13,7 +13,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int fuzz_config(const uint8_t *data, size_t size);
 
 /* extends = "../../configs/x.cfg" must be found from anywhere. */
 static void load(const char *path, const char *parents, dor_str *out)
@@ -77,9 +77,9 @@ TEST(fuzz_configs)
   for (int f = 0; f < FILES; f++) {
     dor_str text = {0};
     load(files[f].path, files[f].parents, &text);
-    LLVMFuzzerTestOneInput((const uint8_t *)text.s, text.n);
-    for (int i = 0; i < ROUNDS; i++) LLVMFuzzerTestOneInput((const uint8_t *)bytes, mutate(&r, &text, bytes, ROOM));
-    for (size_t n = 0; n < text.n; n += 1 + text.n / 200) LLVMFuzzerTestOneInput((const uint8_t *)text.s, n); /* cut off anywhere */
+    fuzz_config((const uint8_t *)text.s, text.n);
+    for (int i = 0; i < ROUNDS; i++) fuzz_config((const uint8_t *)bytes, mutate(&r, &text, bytes, ROOM));
+    for (size_t n = 0; n < text.n; n += 1 + text.n / 200) fuzz_config((const uint8_t *)text.s, n); /* cut off anywhere */
     dor_str_release(&text);
   }
   free(bytes);
