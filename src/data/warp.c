@@ -52,3 +52,8 @@ void dor_warp_path(const dor_affine *a, int32_t h, int32_t w, bool mirror, int32
     start[h + i] = fixed(r.m[4] * i + r.m[5]) + 16;
   }
 }
+
+dor_warp_attr dor_warp_rgb(int32_t h, int32_t w)
+{
+  return (dor_warp_attr){.size = {h, w}, .mean = {0.485, 0.456, 0.406}, .sd = {0.229, 0.224, 0.225}};
+}

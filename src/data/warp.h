@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ops/attrs.h"
+
 typedef struct dor_affine { double m[6]; } dor_affine; /* x' = m0 x + m1 y + m2; y' = m3 x + m4 y + m5 */
 
 /* The inverse, by the operations of OpenCV in their order; of a singular one: all zeros. */
@@ -21,5 +23,8 @@ dor_affine dor_affine_crop(double x, double y, double side, double deg, int32_t 
 
 /* The `path` [2(h+w)] of one picture for warp_affine. mirror: the output's columns in reverse order, exactly. */
 void dor_warp_path(const dor_affine *a, int32_t h, int32_t w, bool mirror, int32_t *path);
+
+/* RGB at h x w, normalised by the moments of ImageNet's pictures: what the networks take. */
+dor_warp_attr dor_warp_rgb(int32_t h, int32_t w);
 
 #endif
