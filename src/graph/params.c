@@ -109,16 +109,35 @@ static int64_t from_file_index(const dor_param_spec *s, int64_t i)
   return i;
 }
 
+/* The length of the file's rows whose elements lie `step` apart in memory. */
+static int64_t row_of(const dor_param_spec *s, int64_t *step)
+{
+  const int32_t *d = s->shape.d;
+  switch (s->layout) {
+  case DOR_FILE_SAME: break;
+  case DOR_FILE_OIHW: return *step = (int64_t)d[2] * d[3], (int64_t)d[0] * d[1];
+  case DOR_FILE_LINEAR: return *step = d[1], d[0];
+  case DOR_FILE_LINEAR_CHW: return *step = (int64_t)s->chw[0] * d[1], (int64_t)s->chw[1] * s->chw[2];
+  }
+  return *step = 1, dor_shape_size(s->shape);
+}
+
 void dor_param_to_file(const dor_param *p, const float *memory, float *file)
 {
-  int64_t n = dor_shape_size(p->spec.shape);
-  for (int64_t i = 0; i < n; i++) file[i] = memory[from_file_index(&p->spec, i)];
+  int64_t step, row = row_of(&p->spec, &step), n = dor_shape_size(p->spec.shape);
+  for (int64_t i = 0; i < n; i += row) {
+    const float *from = memory + from_file_index(&p->spec, i);
+    for (int64_t k = 0; k < row; k++) file[i + k] = from[k * step];
+  }
 }
 
 void dor_param_from_file(const dor_param *p, const float *file, float *memory)
 {
-  int64_t n = dor_shape_size(p->spec.shape);
-  for (int64_t i = 0; i < n; i++) memory[from_file_index(&p->spec, i)] = file[i];
+  int64_t step, row = row_of(&p->spec, &step), n = dor_shape_size(p->spec.shape);
+  for (int64_t i = 0; i < n; i += row) {
+    float *to = memory + from_file_index(&p->spec, i);
+    for (int64_t k = 0; k < row; k++) to[k * step] = file[i + k];
+  }
 }
 
 static float draw(const dor_param_spec *s, dor_rng *r)

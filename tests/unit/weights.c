@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "nn/pose_net.h"
 #include "tensor/convert.h"
 #include "tests/test.h"
 
@@ -189,5 +190,52 @@ TEST(weights_as_float)
   memcpy(x, out[0].data, 8), memcpy(&d, out[1].data, 4);
   CHECK(x[0] == 1 && x[1] == -2 && d == 0.1f && out[2].type == DOR_TENSOR_I64 && out[2].data == wide, "%g %g %g", (double)x[0], (double)x[1], (double)d);
   CHECK(c.numbers == 4 && c.from_f16 == 1 && c.from_bf16 == 0 && c.from_f64 == 1, "%lld numbers", (long long)c.numbers);
+  dor_arena_release(&a);
+}
+
+/* An ImageNet HRNet has the body's names and some of its own; a HigherHRNet has the body and a head. */
+TEST(weights_of_hrnet_start_a_higherhrnet)
+{
+  dor_params body = {0}, whole = {0};
+  dor_graph g;
+  dor_pose_net net;
+  dor_arena a = {0};
+  dor_weights_tally y;
+  const dor_model *m = dor_model_find("higherhrnet");
+  REQUIRE(m, "no model higherhrnet");
+  void *cfg = dor_arena_alloc(&a, m->cfg_size);
+  dor_tree root = {.type = DOR_TREE_GROUP, .file = "test"};
+  (void)state;
+  OK(dor_tree_assign(&a, &root, "width=8"));
+  OK(dor_schema_defaults(m->keys, cfg, &a));
+  OK(dor_schema_load(m->keys, cfg, &root, NULL, &a));
+  dor_graph_init(&g, &whole, false);
+  OK(dor_pose_graph_eval(&g, m, cfg, DOR_SHAPE(1, 64, 64, 3), &net));
+  dor_graph_release(&g);
+  dor_graph_init(&g, &body, false);
+  dor_hrnet_features(&g, dor_graph_input(&g, "x", (dor_type){DOR_SHAPE(1, 64, 64, 3), DOR_F32}), 8, DOR_START_KAIMING);
+  OK(dor_graph_status(&g));
+  dor_graph_release(&g);
+  float *from[2] = {dor_block_alloc(body.param_bytes), dor_block_alloc(body.state_bytes)};
+  float *to[2] = {dor_block_alloc(whole.param_bytes), dor_block_alloc(whole.state_bytes)};
+  REQUIRE(from[0] && from[1] && to[0] && to[1], "memory");
+  dor_params_init(&body, 4, from[0], from[1]);
+  dor_tensor *at = dor_arena_alloc(&a, ((size_t)body.n + 2) * sizeof *at);
+  OK(dor_weights_collect(&a, &body, "", from[0], from[1], at));
+  at[body.n] = (dor_tensor){.name = "classifier.weight", .type = DOR_TENSOR_F32, .rank = 1, .dim = {0}, .data = ""};
+  at[body.n + 1] = (dor_tensor){.name = "incre_modules.0.0.conv1.weight", .type = DOR_TENSOR_F32, .rank = 1, .dim = {0}, .data = ""};
+  dor_tensors t = {.n = body.n + 2, .at = at};
+  OK(dor_weights_fill(&whole, "", &t, "hrnet.pth", DOR_WEIGHTS_MATCHING, to[0], to[1], &y));
+  CHECK(y.loaded == body.n && y.unexpected == 2 && !y.misfit && y.missing > 20 && y.missing < whole.n - body.n, "%d of %d loaded, %d missing, %d unexpected",
+        y.loaded, body.n, y.missing, y.unexpected);
+  int32_t head = dor_params_find(&whole, "final_layers.0.weight"), one = dor_params_find(&whole, "stage4.2.branches.3.1.conv2.weight");
+  int32_t same = dor_params_find(&body, "stage4.2.branches.3.1.conv2.weight");
+  REQUIRE(head >= 0 && one >= 0 && same >= 0, "names");
+  CHECK(to[0][whole.at[head].offset / 4] == 0 && !memcmp((char *)to[0] + whole.at[one].offset, (char *)from[0] + body.at[same].offset, 64 * 9 * 64 * 4),
+        "the body is loaded and the head left");
+  CHECK(dor_weights_fill(&whole, "", &t, "hrnet.pth", DOR_WEIGHTS_ALL, to[0], to[1], &y) == DOR_E_DATA, "taken as the whole");
+  dor_block_free(from[0], body.param_bytes), dor_block_free(from[1], body.state_bytes);
+  dor_block_free(to[0], whole.param_bytes), dor_block_free(to[1], whole.state_bytes);
+  dor_params_release(&body), dor_params_release(&whole);
   dor_arena_release(&a);
 }
