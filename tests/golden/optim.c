@@ -2,39 +2,23 @@
  *
  * Five steps of SGD, Nesterov, Adam and AdamW as PyTorch took them in double
  * (tests/golden/optim.h5), through the update graph and the CPU's kernels. */
-#include <hdf5.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend/backend.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "optim/optim.h"
+#include "tests/golden/formula.h"
 #include "tests/test.h"
 
 enum { N = 64, STEPS = 5 };
 
-/* The formula that makes the golden inputs from their names. */
-static void sym(const char *name, float *out)
-{
-  uint64_t h = dor_hash_name(name);
-  for (uint64_t i = 0; i < N; i++) {
-    uint64_t z = h + (i + 1) * 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    z ^= z >> 31;
-    out[i] = (float)(2 * ((double)(z >> 40) / 16777216.0) - 1);
-  }
-}
 
 static void golden(const char *name, double want[STEPS][N])
 {
-  const char *path = test_golden("optim.h5");
-  REQUIRE(path, "tests/golden/optim.h5 is missing");
-  hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), d = H5Dopen2(f, name, H5P_DEFAULT);
-  REQUIRE(d >= 0 && H5Dread(d, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, want) >= 0, "%s cannot be read", name);
-  H5Dclose(d);
+  hid_t f = golden_open("optim.h5");
+  golden_read(f, name, STEPS * N, want[0]);
   H5Fclose(f);
 }
 
@@ -42,7 +26,7 @@ static void gradient(int step, float *g)
 {
   char name[32];
   snprintf(name, sizeof name, "optim_g%d", step);
-  sym(name, g);
+  formula_sym(name, N, g);
 }
 
 static dor_program *update_program(dor_params *params, const dor_optim_cfg *c)
@@ -66,7 +50,7 @@ static void follow(const char *name, const dor_optim_cfg *c)
   float *p = dor_calloc(N, sizeof *p), *g = dor_calloc(N, sizeof *g), *m = dor_calloc(1, dor_optim_moment_bytes(&params, c) + 1);
   dor_instance *i;
   OK(dor_instance_new(&i, u, &(dor_blocks){.at = {[DOR_PARAM] = p, [DOR_GRAD] = g, [DOR_MOMENT] = m}}));
-  sym("optim_p", p);
+  formula_sym("optim_p", N, p);
   for (int s = 0; s < STEPS; s++) {
     gradient(s, g);
     dor_instance_run(i, &(dor_step){.step = (uint64_t)s, .lr = (float)c->lr, .grad_scale = 1});
