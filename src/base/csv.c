@@ -94,6 +94,9 @@ static dor_status row(reader *r, int32_t *n)
 
 static bool blank(const reader *r) { return *r->p == '\n' || (*r->p == '\r' && r->p + 1 < r->end && r->p[1] == '\n'); }
 
+static const char commas_wanted[] = "; fields must be separated by commas";
+static bool other_separator(const char *first, int32_t n_cols) { return n_cols == 1 && strpbrk(first, ";\t|"); }
+
 static dor_status rows(reader *r)
 {
   DOR_TRY(row(r, &r->n_cols));
@@ -106,7 +109,8 @@ static dor_status rows(reader *r)
     int32_t n, first = r->line;
     DOR_TRY(grow((void **)&r->row_line, &r->cap_rows, r->n_rows, sizeof *r->row_line));
     DOR_TRY(row(r, &n));
-    DOR_NEED(n == r->n_cols, DATA, "%s:%d: %d fields where the header has %d", r->name, first, n, r->n_cols);
+    DOR_NEED(n == r->n_cols, DATA, "%s:%d: %d fields where the header has %d%s", r->name, first, n, r->n_cols,
+             other_separator(r->cell[0], r->n_cols) ? commas_wanted : "");
     DOR_NEED(r->n_rows < INT32_MAX / 2, DATA, "%s:%d: too many rows", r->name, first);
     r->row_line[r->n_rows++] = first;
   }
@@ -122,6 +126,16 @@ static dor_status header_unique(const reader *r)
   return DOR_OK;
 }
 
+static dor_status all_utf8(const reader *r)
+{
+  for (size_t i = 0; i < r->n_cells; i++) {
+    size_t row = i / (size_t)r->n_cols;
+    DOR_NEED(dor_is_utf8(r->cell[i]), DATA, "%s:%d: not UTF-8; iconv -f LATIN1 -t UTF-8 converts what older programs write", r->name,
+             row ? r->row_line[row - 1] : 1);
+  }
+  return DOR_OK;
+}
+
 static dor_status finish(const reader *r, dor_csv *out)
 {
   size_t cols = (size_t)r->n_cols;
@@ -131,6 +145,7 @@ static dor_status finish(const reader *r, dor_csv *out)
   out->cell = dor_arena_copy(r->a, r->cell + cols, (r->n_cells - cols) * sizeof *r->cell);
   out->line = r->n_rows ? dor_arena_copy(r->a, r->row_line, r->n_rows * sizeof *r->row_line) : dor_arena_alloc(r->a, 0);
   DOR_NEED(out->header && out->cell && out->line, NOMEM, "out of memory for a table of %zu cells", r->n_cells);
+  DOR_TRY(all_utf8(r));
   return header_unique(r);
 }
 
@@ -178,11 +193,17 @@ dor_status dor_csv_need(const dor_csv *t, const char *column, int32_t *col)
   const char *near = dor_nearest(column, t->header, (size_t)t->n_cols);
   char shown[64];
   if (near) return DOR_FAIL(DATA, "%s:1: no column '%s'; did you mean '%s'?", t->path, column, dor_printable(near, shown, sizeof shown));
-  bool other = t->n_cols == 1 && strpbrk(t->header[0], ";\t|");
-  return DOR_FAIL(DATA, "%s:1: no column '%s'%s", t->path, column, other ? "; fields must be separated by commas" : "");
+  bool other = other_separator(t->header[0], t->n_cols);
+  return DOR_FAIL(DATA, "%s:1: no column '%s'%s", t->path, column, other ? commas_wanted : "");
 }
 
 const char *dor_csv_at(const dor_csv *t, int32_t row, int32_t col) { return t->cell[(size_t)row * (size_t)t->n_cols + (size_t)col]; }
+
+static bool comma_is_point(const char *text)
+{
+  const char *comma = strchr(text, ',');
+  return comma && strspn(text, "+-0123456789") == (size_t)(comma - text) && !comma[1 + strspn(comma + 1, "0123456789")];
+}
 
 dor_status dor_csv_real(const dor_csv *t, int32_t row, int32_t col, double *out)
 {
@@ -190,7 +211,8 @@ dor_status dor_csv_real(const dor_csv *t, int32_t row, int32_t col, double *out)
   if (!dor_parse_real(text, out)) return DOR_OK;
   char shown[64]; /* the value stays out of the message: a shifted column may hold a name */
   dor_printable(t->header[col], shown, sizeof shown);
-  return DOR_FAIL(DATA, "%s:%d: column '%s': %s", t->path, t->line[row], shown, *text ? "not a number" : "empty where a number is needed");
+  const char *what = comma_is_point(text) ? "not a number; the decimal sign is a point, not a comma" : "not a number";
+  return DOR_FAIL(DATA, "%s:%d: column '%s': %s", t->path, t->line[row], shown, *text ? what : "empty where a number is needed");
 }
 
 void dor_csv_put(dor_str *s, const char *text, bool last)

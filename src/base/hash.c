@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/stat.h>
 
 _Static_assert(sizeof(crypto_hash_sha256_state) <= sizeof(dor_hash), "dor_hash holds libsodium's state");
 _Static_assert(2 * crypto_hash_sha256_BYTES + 1 == DOR_HASH_HEX, "a SHA-256 is 64 hex digits");
@@ -56,7 +57,9 @@ void dor_hash_bytes(const void *data, size_t n, char hex[DOR_HASH_HEX])
 dor_status dor_hash_file(const char *path, char hex[DOR_HASH_HEX])
 {
   int fd = dor_io.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
-  if (fd < 0) return errno == ENOENT ? DOR_FAIL(NOTFOUND, "%s: no such file", path) : DOR_FAIL(IO, "%s: %s", path, strerror(errno));
+  if (fd < 0) return errno == ENOENT || errno == ENOTDIR ? DOR_FAIL(NOTFOUND, "%s: no such file", path) : DOR_FAIL(IO, "%s: %s", path, strerror(errno));
+  struct stat st;
+  if (fstat(fd, &st) || !S_ISREG(st.st_mode)) return dor_io.close(fd), DOR_FAIL(DATA, "%s: not a regular file", path); /* /dev/zero never ends */
   unsigned char part[65536];
   dor_hash h;
   dor_hash_init(&h);

@@ -208,3 +208,11 @@ void dor_str_json(dor_str *s, const char *text)
   }
   dor_str_add(s, "\"");
 }
+
+bool dor_is_utf8(const char *text)
+{
+  uint32_t code;
+  for (int n; *text; text += n)
+    if (!(n = dor_utf8(text, &code))) return false;
+  return true;
+}

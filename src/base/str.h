@@ -41,6 +41,7 @@ const char *dor_nearest(const char *name, const char *const names[], size_t n);
 int dor_utf8(const char *s, uint32_t *code);
 /* `text` as a JSON string, quotes and all; bytes that are no UTF-8 become U+FFFD. */
 void dor_str_json(dor_str *s, const char *text);
+bool dor_is_utf8(const char *text); /* well-formed */
 
 /* Copy `text` with every byte outside printable ASCII written as \xNN: for logs and messages about foreign bytes. */
 const char *dor_printable(const char *text, char *out, size_t size);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 
 void dor_dataset_release(dor_dataset *d)
 {
@@ -73,25 +74,12 @@ static dor_status check_unique(const char *what, const char *const *v, int32_t n
   return DOR_OK;
 }
 
-/* Well-formed UTF-8: a lead byte says how many continuation bytes follow. */
-static bool is_utf8(const char *s)
-{
-  while (*s) {
-    unsigned char lead = (unsigned char)*s++;
-    int more = lead < 0x80 ? 0 : lead >= 0xc2 && lead < 0xe0 ? 1 : lead >= 0xe0 && lead < 0xf0 ? 2 : lead >= 0xf0 && lead < 0xf5 ? 3 : -1;
-    if (more < 0) return false;
-    for (; more; more--)
-      if (((unsigned char)*s++ & 0xc0) != 0x80) return false;
-  }
-  return true;
-}
-
 static dor_status check_texts(const char *what, const char *const *v, int32_t n, bool empty)
 {
   for (int32_t i = 0; i < n; i++) {
     DOR_NEED(v[i], DATA, "%s row %d: no text", what, i + 1);
     DOR_NEED(empty || v[i][0], DATA, "%s row %d: empty", what, i + 1);
-    DOR_NEED(is_utf8(v[i]), DATA, "%s row %d: not UTF-8", what, i + 1);
+    DOR_NEED(dor_is_utf8(v[i]), DATA, "%s row %d: not UTF-8", what, i + 1);
     DOR_NEED(strlen(v[i]) <= 1024, DATA, "%s row %d: longer than 1024 bytes", what, i + 1);
   }
   return DOR_OK;

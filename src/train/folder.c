@@ -168,6 +168,7 @@ static dor_status choose_out(chooser *c, bool *fresh)
   size_t n = 0;
   int w = snprintf(c->f->path, sizeof c->f->path, "%s", c->o->out);
   DOR_NEED(w < (int)sizeof c->f->path, USAGE, "--out: the path is too long");
+  DOR_NEED(w > 0 && (!dor_io_exists(c->o->out) || dor_io_is_dir(c->o->out)), USAGE, "--out: '%s' is no folder", c->o->out);
   if (dor_io_exists(c->o->out)) DOR_TRY(dor_io_list(&c->arena, c->o->out, &names, &n));
   *fresh = !n || unstarted(c, c->o->out);
   bool equal = true;

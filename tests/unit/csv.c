@@ -41,7 +41,10 @@ TEST(csv_refuses)
       {"a,b\n1,x\"y\n", "t.csv:2: a quote inside a field that does not begin with one"},
       {"a,b\n1,\"x\"y\n", "t.csv:2: text after a closing quote; a quote inside a field is written twice"},
       {"a,b\n1,2\n\"3\n4,5\n", "t.csv:3: a quote is opened here and never closed"},
-      {"a,b\n1\r,2\n", "t.csv:2: a carriage return without a line feed"}};
+      {"a,b\n1\r,2\n", "t.csv:2: a carriage return without a line feed"},
+      {"a;b\n1,5;2\n", "t.csv:2: 2 fields where the header has 1; fields must be separated by commas"},
+      {"a,b\n1,2\nM\xfcller,3\n", "t.csv:3: not UTF-8; iconv -f LATIN1 -t UTF-8 converts what older programs write"},
+      {"\xe4,b\n1,2\n", "t.csv:1: not UTF-8; iconv -f LATIN1 -t UTF-8 converts what older programs write"}};
   dor_arena a = {0};
   dor_csv t;
   (void)state;

@@ -173,4 +173,5 @@ TEST(hash_of_a_file)
   dor_hash_bytes("abc", 3, b);
   CHECK(!strcmp(a, b), "%s is not %s", a, b);
   CHECK(dor_hash_file(in(folder, "none"), a) == DOR_E_NOTFOUND, "no such file");
+  CHECK(dor_hash_file("/dev/zero", a) == DOR_E_DATA && dor_hash_file(folder, a) == DOR_E_DATA, "%s", dor_errmsg());
 }
