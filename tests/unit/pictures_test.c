@@ -226,8 +226,27 @@ TEST(import_silhouettes_manifest_people_and_groups_win)
   dor_dataset_release(&d);
   write_manifest("file,class\nbend/1.png,FP\n../m.csv,EP\n");
   CHECK(import("silhouettes", &c, &d) == DOR_E_DATA && strstr(dor_errmsg(), "m.csv:3: file"), "%s", dor_errmsg());
+  write_manifest("file,klass\nbend/1.png,FP\nsit/1.png,EP\n");
+  CHECK(import("silhouettes", &c, &d) == DOR_E_DATA && strstr(dor_errmsg(), "m.csv:1: no column 'klass' is known; did you mean 'class'?"), "%s", dor_errmsg());
   write_manifest("file,class\nbend/1.png,FP\nbend/9.png,EP\n");
   CHECK(import("silhouettes", &c, &d) == DOR_E_NOTFOUND && strstr(dor_errmsg(), "9.png"), "%s", dor_errmsg());
+  dor_arena_release(&a);
+}
+
+TEST(import_refuses_more_than_memory_holds)
+{
+  dor_arena a = {0};
+  dor_import_cfg c = options(&a);
+  dor_dataset d;
+  dor_str manifest = {0};
+  static const int64_t size[2] = {8192, 8192};
+  put_people(10, 200);
+  dor_str_add(&manifest, "file,class\n");
+  for (int i = 0; i < 200000; i++) dor_str_add(&manifest, i % 2 ? "bend/1.png,FP\n" : "sit/1.png,EP\n");
+  write_manifest(manifest.s);
+  dor_str_release(&manifest);
+  c.size = (dor_ints){2, size}, c.manifest = path_of("m.csv");
+  CHECK(import("silhouettes", &c, &d) == DOR_E_NOMEM && strstr(dor_errmsg(), "200000 pictures of 8192 x 8192 x 1: 13421.8 GB, at most"), "%s", dor_errmsg());
   dor_arena_release(&a);
 }
 
