@@ -129,6 +129,16 @@ static dor_status over_all(dor_analysis *x, int32_t arm, const specs *q)
   return DOR_OK;
 }
 
+/* A probability of 0 for what was true would make the log loss infinite: those are clipped, and counted. */
+static dor_status clipped_row(dor_analysis *x, int32_t arm)
+{
+  const dor_scores *s = &x->arm[arm].scores;
+  int64_t clipped = 0;
+  dor_log_loss(s->n, s->n_classes, s->p, s->truth, &clipped);
+  return add(x, (dor_result){.arm = arm, .fold = DOR_ALL, .seed = DOR_ALL, .cls = -1, .metric = "log_loss_clipped", .average = "none",
+                             .value = (double)clipped, .ci = {NAN, NAN, ""}, .n = s->n, .k = clipped, .n_pos = -1, .n_neg = -1});
+}
+
 /* Against always answering the commonest class: binomial, or, where units are not independent, half the two-sided bootstrap p. */
 static dor_status better_than_nothing(dor_analysis *x, dor_arm_result *r)
 {
@@ -268,6 +278,7 @@ dor_status dor_analyse_metrics(dor_analysis *x)
   DOR_TRY(list(x, &q));
   for (int32_t i = 0; i < x->n_arms; i++) {
     DOR_TRY(over_all(x, i, &q));
+    DOR_TRY(clipped_row(x, i));
     DOR_TRY(nothing_rows(x, i));
     DOR_TRY(by_fold(x, i, &q));
     DOR_TRY(by_seed(x, i, &q));

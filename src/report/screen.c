@@ -3,6 +3,7 @@
  * The first screen, 100 columns: words first, then arms with k/n, baselines,
  * paired differences, limits. The same text on the terminal and in the pages. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "report/output.h"
@@ -92,7 +93,7 @@ static void words(const dor_analysis *x, dor_str *s)
 /* ---- a table whose columns are as wide as they must be; the first takes what is left ---- */
 
 typedef struct columns {
-  int32_t n, n_rows;
+  int32_t n, n_rows, gap;
   const char *head[2][MOST_COLUMNS];       /* two lines */
   const char *(*cell)[MOST_COLUMNS];       /* [n_rows]; column 0: name, 1: role */
   int32_t width[MOST_COLUMNS];
@@ -105,7 +106,7 @@ static int32_t widest(const columns *t, int32_t c)
   int32_t w = wide(t->head[0][c]) > wide(t->head[1][c]) ? wide(t->head[0][c]) : wide(t->head[1][c]);
   for (int32_t r = 0; r < t->n_rows; r++) {
     int32_t own = wide(t->cell[r][c]);
-    if (c == 0 && t->width[1] && !wide(t->cell[r][1])) own -= GAP + t->width[1]; /* no role: the name may run into that column */
+    if (c == 0 && t->width[1] && !wide(t->cell[r][1])) own -= t->gap + t->width[1]; /* no role: the name may run into that column */
     if (own > w) w = own;
   }
   return w;
@@ -117,7 +118,7 @@ static int32_t natural(columns *t)
   int32_t used = 0;
   for (int32_t c = t->n - 1; c >= 0; c--) {
     t->width[c] = widest(t, c);
-    if (c) used += t->width[c] ? t->width[c] + GAP : 0;
+    if (c) used += t->width[c] ? t->width[c] + t->gap : 0;
   }
   return used;
 }
@@ -128,7 +129,7 @@ static void measure(columns *t)
   if (t->width[0] <= WIDTH - used) return;
   t->width[0] = WIDTH - used;
   if (t->width[0] >= NARROW) return;
-  t->width[0] += t->width[1] ? t->width[1] + GAP : 0, t->width[1] = 0; /* too narrow: the roles go, the names stay */
+  t->width[0] += t->width[1] ? t->width[1] + t->gap : 0, t->width[1] = 0; /* too narrow: the roles go, the names stay */
 }
 
 static void put_row(const columns *t, const char *const cell[], dor_str *s)
@@ -137,7 +138,7 @@ static void put_row(const columns *t, const char *const cell[], dor_str *s)
   for (int32_t c = 0; c < t->n; c++) {
     int32_t w = t->width[c], shown = 0;
     if (c == 1 && (!w || !(cell[1] && cell[1][0]))) continue;
-    if (c == 0 && t->width[1] && !(cell[1] && cell[1][0])) w += GAP + t->width[1];
+    if (c == 0 && t->width[1] && !(cell[1] && cell[1][0])) w += t->gap + t->width[1];
     if (wide(cell[c])) {
       size_t before = s->n + (size_t)pending;
       dor_str_fmt(s, "%*s", pending, "");
@@ -145,7 +146,7 @@ static void put_row(const columns *t, const char *const cell[], dor_str *s)
       if (s->failed) return;
       shown = dor_columns(s->s + before, s->n - before), pending = 0;
     }
-    pending += w - shown + GAP;
+    pending += w - shown + t->gap;
   }
   dor_str_add(s, "\n");
 }
@@ -244,7 +245,7 @@ static void heads(const dor_analysis *x, int32_t most, columns *t)
   if (several_seeds(x)) column(t, "one seed,", "mean (SD)");
 }
 
-/* Names of classes stand in full where there is room beside the arms' names. */
+/* Names of classes stand in full where there is room beside the arms' names; where there is none at all columns move together. */
 static void fit_heads(const dor_analysis *x, columns *t)
 {
   for (int32_t most = CLASS_MOST; most >= CLASS_LEAST; most--) {
@@ -252,6 +253,7 @@ static void fit_heads(const dor_analysis *x, columns *t)
     int32_t used = natural(t);
     if (used + (t->width[0] < NAME ? t->width[0] : NAME) <= WIDTH) return;
   }
+  t->gap = 1;
 }
 
 static const char *name_of(const dor_analysis *x, int32_t arm)
@@ -263,7 +265,7 @@ static const char *name_of(const dor_analysis *x, int32_t arm)
 
 static dor_status arms(const dor_analysis *x, dor_str *s)
 {
-  columns t = {.n_rows = x->n_arms, .cell = dor_arena_alloc(x->a, (size_t)x->n_arms * sizeof *t.cell)};
+  columns t = {.n_rows = x->n_arms, .gap = GAP, .cell = dor_arena_alloc(x->a, (size_t)x->n_arms * sizeof *t.cell)};
   DOR_NEED(t.cell, NOMEM, "%d arms", x->n_arms);
   int32_t positive = dor_positive(x);
   for (int32_t i = 0; i < x->n_arms; i++) {
@@ -299,7 +301,7 @@ static void contrast_row(const dor_analysis *x, const dor_contrast *c, const cha
 
 static dor_status contrasts(const dor_analysis *x, dor_str *s)
 {
-  columns t = {.cell = dor_arena_alloc(x->a, ((size_t)x->n_arms + 1) * sizeof *t.cell)};
+  columns t = {.gap = GAP, .cell = dor_arena_alloc(x->a, ((size_t)x->n_arms + 1) * sizeof *t.cell)};
   char *against = dor_arena_fmt(x->a, "against %s", x->arm[x->reference].arm->title);
   DOR_NEED(t.cell && against, NOMEM, "%d arms", x->n_arms);
   for (int32_t i = 0; i < x->n_contrasts; i++)
@@ -344,9 +346,11 @@ static void limits(const dor_analysis *x, dor_str *s)
   dor_str_add(&line, " Intervals ignore training variability.");
   if (x->n_contrasts && !x->clustered) {
     dor_str_add(&line, " The exact test decides, not the interval:");
-    dor_str_fmt(&line, " fewer than %d %s decided differently can never reach p < %.3g.", fewest_discordant(x->m->level), x->m->many, 1 - x->m->level);
+    char p[32];
+    snprintf(p, sizeof p, "%.3g", 1 - x->m->level);
+    dor_str_fmt(&line, " fewer than %d %s decided differently can never reach p < %s.", fewest_discordant(x->m->level), x->m->many, p + (p[0] == '0'));
   }
-  if (x->clustered) dor_str_fmt(&line, " Intervals and tests resample %d clusters, not %d units.", x->p->n_clusters, x->p->n_units);
+  if (x->clustered) dor_str_fmt(&line, " Intervals and tests resample %d clusters, not %d %s.", x->p->n_clusters, x->p->n_units, x->m->many);
   if (x->m->leaks)
     dor_str_add(&line, " LEAKS: the split ignores people and groups: training has seen what is tested, and these figures say nothing about new people.");
   if (x->m->published) dor_str_fmt(&line, " Published row: %s.", x->m->published);

@@ -274,8 +274,9 @@ TEST(report_foreign_degenerate)
       "subject,label,probability,fold\na,ill,.9,0\nb,well,.1,0\nc,ill,.9,1\nd,well,.1,1\n",           /* perfect, n = 4 */
       "subject,label,probability,fold\na,well,.9,7\nb,well,.1,7\nc,ill,.9,900000000\nd,well,.1,900000000\n", /* a fold without positives */
       "subject,label,probability\na,ill,.5\nb,well,.5\nc,ill,.5\nd,well,.5\n",                       /* a constant */
-      "subject,label,probability\na,ill,.2\nb,well,.9\n"};                                            /* nothing right */
-  static const char *const name[] = {"one_class", "perfect", "fold_without", "constant", "nothing_right"};
+      "subject,label,probability\na,ill,.2\nb,well,.9\n",                                           /* nothing right */
+      "subject,label,probability\na,ill,0\nb,well,.9\nc,well,0\n"};                                /* sure, and wrong */
+  static const char *const name[] = {"one_class", "perfect", "fold_without", "constant", "nothing_right", "sure"};
   const dor_predictions_options o = {.positive = "ill"};
   for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
     dor_arena a = {0};
@@ -287,6 +288,7 @@ TEST(report_foreign_degenerate)
     if (i == 0) CHECK(isnan(metric(&a, out, "predictions", "all", "all", "auc", "value")), "AUC of one class");
     if (i == 1) CHECK(metric(&a, out, "predictions", "all", "all", "auc", "ci_hi") == 1, "AUC 1");
     if (i == 2) CHECK(isnan(metric(&a, out, "predictions", "7", "all", "sensitivity", "value")), "no positives, no sensitivity");
+    CHECK(metric(&a, out, "predictions", "all", "all", "log_loss_clipped", "value") == (i == 5), "%s: clipped", name[i]);
     dor_str_release(&screen);
     dor_arena_release(&a);
   }
