@@ -55,7 +55,7 @@ static void config(const dor_cli *c, dor_str *out)
                    "everything else is replaced. An unknown key is an error.\n");
   for (const dor_section *s = dor_sections; s->name; s++) keys(c, *s->name ? s->name : "top level", s->help, s->keys, out);
   keys(c, "inputs.NAME", "what the arms may use", dor_source_keys, out);
-  heading(c, "nets.NAME", "networks: kind, and the keys of that kind (dorsum help models)", out);
+  heading(c, "nets.NAME", "networks: kind, weights (a file: what fits of it is what they begin with), and the keys of that kind (dorsum help models)", out);
   heading(c, "arms.NAME", "one row of the table: title, use, fusion, net, skip = true; and any of target, split, train, score, augment, inputs, nets", out);
   keys(c, "synth", "dorsum synth key=value, and data = \"synth:key=value,...\"", dor_synth_keys, out);
   keys(c, "import", "dorsum import silhouettes|images|idx SRC key=value", dor_import_keys, out);

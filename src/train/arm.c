@@ -18,6 +18,16 @@ const char *dor_where(const dor_tree *root, const char *key, const char *path, c
 
 /* ---- named groups ---- */
 
+/* A path in a config is relative to the file that says it, on the command line to the working folder. */
+static dor_status resolve(dor_arena *a, const dor_tree *root, const char *key, const char **path)
+{
+  const dor_tree *t = dor_tree_find(root, key);
+  if (!**path || !t || !t->line) return DOR_OK;
+  const char *folder = dor_path_dir(a, t->file);
+  *path = folder ? dor_path_join(a, folder, *path) : NULL;
+  return *path ? DOR_OK : no_memory();
+}
+
 static dor_status members(const dor_tree *root, const char *key, const dor_tree **first, int32_t *n)
 {
   char where[256];
@@ -62,9 +72,18 @@ static dor_status no_model(const dor_tree *where, const char *kind)
   return DOR_FAIL(CONFIG, "%s: no kind of net '%s'; there are: %s", at, kind, all);
 }
 
+static dor_status find_weights(dor_arena *a, const dor_tree *t, dor_net *net)
+{
+  char where[256];
+  const dor_tree *said = dor_tree_find(t, "weights");
+  net->weights = said && said->text ? said->text : "";
+  DOR_NEED(!said || said->type == DOR_TREE_TEXT, CONFIG, "%s: 'weights' wants the name of a file", dor_tree_where(said, where));
+  return resolve(a, t, "weights", &net->weights);
+}
+
 static dor_status load_net(dor_arena *a, const dor_tree *t, dor_net *net)
 {
-  static const char *const skip[] = {"kind", NULL};
+  static const char *const skip[] = {"kind", "weights", NULL};
   char where[256];
   const dor_tree *kind = dor_tree_find(t, "kind");
   DOR_NEED(kind && kind->text, CONFIG, "%s: net '%s' wants kind = \"...\", a line of models.def", dor_tree_where(kind ? kind : t, where), t->name);
@@ -74,6 +93,7 @@ static dor_status load_net(dor_arena *a, const dor_tree *t, dor_net *net)
   net->cfg = dor_arena_alloc(a, net->model->cfg_size);
   if (!net->cfg) return no_memory();
   DOR_TRY(dor_schema_defaults(net->model->keys, net->cfg, a));
+  DOR_TRY(find_weights(a, t, net));
   return dor_schema_load(net->model->keys, net->cfg, t, skip, a);
 }
 
@@ -174,6 +194,10 @@ static dor_status save_net(dor_arena *a, const dor_net *net, dor_tree *nets)
   dor_tree *group = add_group(a, nets, net->name), *kind = group ? add_group(a, group, "kind") : NULL;
   if (!kind) return no_memory();
   kind->type = DOR_TREE_TEXT, kind->text = net->model->name;
+  const dor_tree *said = dor_tree_find(net->tree, "weights");
+  dor_tree *weights = said && *said->text ? add_group(a, group, "weights") : NULL;
+  if (said && *said->text && !weights) return no_memory();
+  if (weights) weights->type = DOR_TREE_TEXT, weights->text = said->text;
   return dor_schema_save(net->model->keys, net->cfg, a, group);
 }
 
@@ -266,16 +290,6 @@ static dor_status find_head(const dor_variant *v, const char *path, dor_arm *arm
   DOR_NEED(!strcmp(arm->head->model->takes, "vector"), CONFIG, "%s: the head takes numbers, and net '%s' (%s) takes pictures; say net in the input", where,
            arm->head->name, arm->head->model->name);
   return DOR_OK;
-}
-
-/* A path in a config is relative to the file that says it, on the command line to the working folder. */
-static dor_status resolve(dor_arena *a, const dor_tree *root, const char *key, const char **path)
-{
-  const dor_tree *t = dor_tree_find(root, key);
-  if (!**path || !t || !t->line) return DOR_OK;
-  const char *folder = dor_path_dir(a, t->file);
-  *path = folder ? dor_path_join(a, folder, *path) : NULL;
-  return *path ? DOR_OK : no_memory();
 }
 
 static const char *said_at(dor_arena *a, const dor_variant *v, const char *key, const char *path)

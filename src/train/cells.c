@@ -34,7 +34,12 @@ static dor_status add_keys(dor_hash *h, const char *label, const dor_key *keys, 
 
 static dor_status add_net(dor_hash *h, const char *label, const dor_net *net)
 {
+  char hex[DOR_HASH_HEX];
   dor_hash_text(h, label, net->model->name);
+  if (*net->weights) {
+    DOR_TRY(dor_pretrained_hash(net, hex));
+    dor_hash_text(h, "weights", hex);
+  }
   return add_keys(h, label, net->model->keys, net->cfg);
 }
 

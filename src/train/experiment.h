@@ -68,6 +68,7 @@ typedef struct dor_net { /* nets.NAME */
   const char *name;
   const dor_model *model;
   void *cfg;                 /* of model->cfg_size, by model->keys */
+  const char *weights;       /* file that it begins with what fits of; "": drawn weights */
   const dor_tree *tree;
 } dor_net;
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/version.h"
+#include "train/pretrained.h"
 
 enum { MAX_CONFIG = 16 << 20, SHOWN_KEYS = 8 };
 static const char inputs_end[] = "}\n", synth_key[] = "synth_sha256", data_key[] = ",\n \"data_sha256\": ";
@@ -277,6 +278,19 @@ static bool met(const dor_experiment *e, int32_t i)
   return false;
 }
 
+static dor_status describe_weights(chooser *c)
+{
+  char hex[DOR_HASH_HEX];
+  for (int32_t i = 0; i < c->e->n_arms; i++)
+    for (int32_t k = 0; k < c->e->arm[i].n_nets; k++) {
+      const dor_net *net = &c->e->arm[i].net[k];
+      if (!*net->weights || dor_pretrained_met(c->e, i, k)) continue;
+      DOR_TRY(dor_pretrained_hash(net, hex));
+      dor_str_fmt(&c->inputs, " \"weights_%s_%s_sha256\": \"%s\",\n", c->e->arm[i].name, net->name, hex);
+    }
+  return DOR_OK;
+}
+
 /* What a run depends on beside its config: the same name may hold other bytes tomorrow. */
 static dor_status describe_inputs(chooser *c)
 {
@@ -289,6 +303,7 @@ static dor_status describe_inputs(chooser *c)
     if (n++) dor_str_fmt(&c->inputs, " \"splits_%s_sha256\": \"%s\",\n", c->e->arm[i].name, hex);
     else dor_str_fmt(&c->inputs, " \"splits_sha256\": \"%s\",\n", hex);
   }
+  DOR_TRY(describe_weights(c));
   dor_str_fmt(&c->inputs, " \"code_version\": %s", DOR_NUMERICS);
   return DOR_OK;
 }

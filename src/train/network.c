@@ -151,6 +151,17 @@ static dor_status check_batch(const maker *m)
   return DOR_OK;
 }
 
+static dor_status take_starts(const maker *m)
+{
+  dor_network *net = m->net;
+  char scope[256] = "";
+  for (int32_t j = 0; j < net->n_slots; j++) {
+    if (m->branch->n_slots > 1) snprintf(scope, sizeof scope, "%s.", m->branch->input[m->branch->input_of[j][0]]->name);
+    DOR_TRY(dor_pretrained_take(&net->first_weights, &net->params, scope, net_of(m, j)));
+  }
+  return dor_pretrained_take(&net->first_weights, &net->params, "head.", m->arm->head);
+}
+
 static dor_status build(const maker *m)
 {
   dor_network *net = m->net;
@@ -159,7 +170,8 @@ static dor_status build(const maker *m)
   DOR_TRY(build_accumulate(m, false, &net->first));
   if (net->parts > 1) DOR_TRY(build_accumulate(m, true, &net->more));
   DOR_TRY(build_update(m));
-  return build_eval(m);
+  DOR_TRY(build_eval(m));
+  return take_starts(m);
 }
 
 /* Evaluation takes what is there in few runs without much padding: features are cheap, pictures cost memory. */
@@ -187,6 +199,7 @@ void dor_network_release(dor_network *net)
   dor_program_release(net->more);
   dor_program_release(net->update);
   dor_program_release(net->eval);
+  dor_pretrained_release(&net->first_weights, &net->params);
   dor_params_release(&net->params);
   *net = (dor_network){0};
 }
@@ -282,6 +295,7 @@ void dor_replica_init(dor_replica *r, uint64_t seed)
 {
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) memset(r->blocks.at[kinds[k]], 0, block_bytes(r->net, kinds[k]));
   dor_params_init(&r->net->params, seed, r->blocks.at[DOR_PARAM], r->blocks.at[DOR_STATE]);
+  dor_pretrained_apply(&r->net->first_weights, &r->net->params, r->blocks.at[DOR_PARAM], r->blocks.at[DOR_STATE]);
   if (r->net->ema) memcpy(r->param, r->blocks.at[DOR_PARAM], r->net->params.param_bytes);
   dor_replica_keep_best(r);
 }

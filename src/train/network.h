@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "train/experiment.h"
+#include "train/pretrained.h"
 
 typedef struct dor_network {
   dor_params params;
@@ -19,6 +20,7 @@ typedef struct dor_network {
   size_t moment_bytes;
   bool ema;                     /* an average of the weights is what is evaluated; it lies in the moment block */
   size_t ema_offset;
+  dor_pretrained first_weights; /* that nets begin with */
 } dor_network; /* zero-initialised is releasable */
 
 struct dor_branch;

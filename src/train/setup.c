@@ -73,6 +73,7 @@ static dor_status same_classes(const dor_study *s)
 dor_status dor_setup_study(dor_setup *u)
 {
   if (!u->experiment->top.deterministic) dor_note("deterministic = false: on the CPU nothing changes, results are the same bits every time");
+  DOR_TRY(dor_pretrained_check(u->experiment, &u->data));
   DOR_TRY(dor_study_make(&u->study, u->experiment, &u->data));
   DOR_TRY(same_classes(&u->study));
   DOR_TRY(dor_baselines_check(&u->study));

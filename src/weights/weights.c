@@ -120,6 +120,14 @@ static bool fits_in(const dor_tensor *t, const dor_param *q)
   return same;
 }
 
+bool dor_weights_has(const dor_param *q, const char *prefix, const dor_tensors *t)
+{
+  size_t n = strlen(prefix);
+  for (int32_t i = 0; i < t->n; i++)
+    if (!strncmp(t->at[i].name, prefix, n) && !strcmp(t->at[i].name + n, q->spec.name)) return fits_in(&t->at[i], q);
+  return false;
+}
+
 /* Not ours: another prefix, or the counter of batches that PyTorch keeps beside running statistics. */
 static bool passed_over(const match *m, const char *name)
 {

@@ -34,6 +34,9 @@ typedef struct dor_weights_tally { /* what became of the table and of the file's
 DOR_MUST dor_status dor_weights_fill(const dor_params *p, const char *prefix, const dor_tensors *t, const char *path, dor_weights_mode mode,
                                      void *param_block, void *state_block, dor_weights_tally *tally);
 
+/* Would this parameter be taken from the file? */
+bool dor_weights_has(const dor_param *q, const char *prefix, const dor_tensors *t);
+
 /* Every parameter and state (F32; counters I64) as a tensor in file layout, named prefix + name; names and data in `a`. out [p->n] */
 DOR_MUST dor_status dor_weights_collect(dor_arena *a, const dor_params *p, const char *prefix, const void *param_block, const void *state_block,
                                         dor_tensor *out);

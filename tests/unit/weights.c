@@ -61,9 +61,9 @@ TEST(weights_into_the_table)
   CHECK(y.loaded == 4 && !y.missing && !y.misfit && !y.unexpected && !y.narrowed, "%d loaded", y.loaded);
   memset(block[2], 0, 2 * sizeof block[2]);
   at[6] = (dor_tensor){.name = "a.bn.weigth", .type = DOR_TENSOR_U8, .rank = 1, .dim = {0}, .data = ""};
-  at[1].name = "a.bn.other", at[0].rank = 2, at[0].dim[0] = 6, at[0].dim[1] = 3;
+  at[1].name = "a.bn.other", at[0].dim[0] = 3;
   CHECK(fill(&p, at, 7, DOR_WEIGHTS_ALL, &y) == DOR_E_DATA && untouched(), "weights that do not fit were taken");
-  CHECK(!strcmp(dor_errmsg(), "w.pth: these weights do not fit the model: 1 of another shape: 'a.conv.weight' is [6,3], wanted [2,1,3,3]; "
+  CHECK(!strcmp(dor_errmsg(), "w.pth: these weights do not fit the model: 1 of another shape: 'a.conv.weight' is [3,1,3,3], wanted [2,1,3,3]; "
                               "1 of 4 missing: 'a.bn.weight' (there is 'bn.weigth'); 2 that the model does not have: 'a.bn.other', 'a.bn.weigth'"),
         "%s", dor_errmsg());
   OK(fill(&p, at, 7, DOR_WEIGHTS_MATCHING, &y));
@@ -92,7 +92,9 @@ TEST(weights_that_are_not_finite)
   w[14] = NAN;
   CHECK(fill(&p, at, 4, DOR_WEIGHTS_ALL, NULL) == DOR_E_DATA && untouched(), "a NaN was taken");
   CHECK(!strcmp(dor_errmsg(), "w.pth: tensor 'a.conv.weight': element [1,0,1,2] is not finite"), "%s", dor_errmsg());
-  w[14] = 1;
+  w[14] = 1, w[0] = -INFINITY;
+  CHECK(fill(&p, at, 4, DOR_WEIGHTS_ALL, NULL) == DOR_E_DATA && strstr(dor_errmsg(), "element [0,0,0,0]"), "%s", dor_errmsg());
+  w[0] = 1;
   at[1].type = DOR_TENSOR_F64, at[1].data = far, at[1].bytes = sizeof far;
   CHECK(fill(&p, at, 4, DOR_WEIGHTS_ALL, NULL) == DOR_E_DATA && strstr(dor_errmsg(), "element [1]"), "%s", dor_errmsg());
   dor_arena_release(&a);
