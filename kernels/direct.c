@@ -4,9 +4,9 @@
  * and how much scratch that takes. */
 #include "kernels/direct.h"
 
-/* Measured beside oneDNN 2.6 on AVX2: 1.0-1.8x forward and 1.0-1.5x back at 3x3 of stride 2, 2.5x at large maps of many
- * channels; 0.7-1.0x at 1x1, and less where a tap has few channels. These two are declined. */
-enum { FEW_CHANNELS = 8 };
+/* Measured beside oneDNN 2.6 on AVX2 at 3x3 of stride 2: 1.0-1.8x forward and 1.0-1.5x by x, 2.5x at large maps of many
+ * channels, 1.2-5.4x by w; 0.7-1.0x at 1x1, and less where a tap has few channels. These two are declined. */
+enum { FEW_CHANNELS = 8, FEW_SUMMED = 3 };
 
 const dor_direct_isa *dor_direct_find(dor_isa isa)
 {
@@ -76,18 +76,29 @@ static void make_phases(dor_direct *p, const dor_conv2d_attr *a)
   }
 }
 
-dor_status dor_direct_plan(dor_direct *p, const dor_direct_isa *isa, const dor_conv2d_attr *a, bool back, dor_shape x, dor_shape y, int32_t threads)
+static dor_status plan(dor_direct *p, const dor_direct_isa *isa, const dor_conv2d_attr *a, bool back, dor_shape x, dor_shape y, int32_t threads)
 {
   int32_t taps = a->kernel[0] * a->kernel[1];
   DOR_NEED(isa, UNSUPPORTED, "direct: this CPU has neither AVX2 with FMA nor AVX-512");
   DOR_NEED(a->groups == 1 && taps > 1 && taps <= DOR_DIRECT_TAPS, UNSUPPORTED, "direct: %d groups, %d taps", a->groups, taps);
-  DOR_NEED(x.d[3] >= FEW_CHANNELS, UNSUPPORTED, "direct: %d input channels are too few", x.d[3]);
-  DOR_NEED(y.d[3] % isa->lanes == 0, UNSUPPORTED, "direct: %d output channels are no multiple of %d", y.d[3], isa->lanes);
-  DOR_NEED(!back || (a->stride[0] == a->stride[1] && a->stride[0] <= 2), UNSUPPORTED, "direct: backward data of stride %d", a->stride[0]);
   *p = (dor_direct){.n = x.d[0], .h = x.d[1], .w = x.d[2], .c = x.d[3], .down = y.d[1], .across = y.d[2], .k = y.d[3],
                     .threads = threads, .taps = taps, .back = back, .isa = isa};
   make_phases(p, a);
   return DOR_OK;
+}
+
+dor_status dor_direct_plan(dor_direct *p, const dor_direct_isa *isa, const dor_conv2d_attr *a, bool back, dor_shape x, dor_shape y, int32_t threads)
+{
+  DOR_NEED(!isa || y.d[3] % isa->lanes == 0, UNSUPPORTED, "direct: %d output channels fill no registers", y.d[3]);
+  DOR_NEED(!back || (a->stride[0] == a->stride[1] && a->stride[0] <= 2), UNSUPPORTED, "direct: backward data of stride %d", a->stride[0]);
+  DOR_NEED(x.d[3] >= FEW_CHANNELS, UNSUPPORTED, "direct: %d input channels are too few", x.d[3]);
+  return plan(p, isa, a, back, x, y, threads);
+}
+
+dor_status dor_direct_plan_weights(dor_direct *p, const dor_direct_isa *isa, const dor_conv2d_attr *a, dor_shape x, dor_shape y, int32_t threads)
+{
+  DOR_NEED(x.d[3] >= FEW_SUMMED, UNSUPPORTED, "direct: %d input channels are too few", x.d[3]);
+  return plan(p, isa, a, false, x, y, threads);
 }
 
 static size_t aligned(size_t floats) { return (floats + 15) / 16 * 16; }
@@ -97,4 +108,12 @@ size_t dor_direct_bytes(const dor_direct *p)
 {
   size_t k = aligned((size_t)p->k), sums = 4 * (size_t)p->threads * k;
   return sizeof(float) * (aligned((size_t)p->c) + 2 * k + sums + aligned((size_t)p->taps * (size_t)p->c * (size_t)p->k));
+}
+
+/* Zeros; where K does not fill its registers, a stretch of dy for each thread and the sums. */
+size_t dor_direct_weights_bytes(const dor_direct *p)
+{
+  size_t lanes = (size_t)p->isa->lanes, k = ((size_t)p->k + lanes - 1) / lanes * lanes, zeros = aligned((size_t)p->c);
+  if (k == (size_t)p->k) return sizeof(float) * zeros;
+  return sizeof(float) * (zeros + k * ((size_t)p->threads * DOR_DIRECT_STRETCH + (size_t)p->taps * (size_t)p->c));
 }

@@ -17,7 +17,7 @@
 #include "ops/attrs.h"
 #include "kernels/kernel.h"
 
-enum { DOR_DIRECT_TAPS = 49, DOR_DIRECT_PHASES = 4 };
+enum { DOR_DIRECT_TAPS = 49, DOR_DIRECT_PHASES = 4, DOR_DIRECT_STRETCH = 96 };
 
 /* Outputs whose sources lie alike: output (i, j) of the phase is y's pixel first + step (i, j), and tap t reads x's
  * pixel source (i, j) + at[t] with weights of kernel position w[t]. */
@@ -48,6 +48,8 @@ typedef struct dor_direct_isa {
   const char *name;
   int32_t lanes;            /* K must be a multiple */
   void (*run)(const dor_direct *p, const float *x, const float *w, float *y, const dor_direct_tail *tail, void *scratch);
+  /* dw [taps,C,K] of a forward plan; the same bits for any number of threads */
+  void (*weights)(const dor_direct *p, const float *x, const float *dy, float *dw, void *scratch);
 } dor_direct_isa;
 
 extern const dor_direct_isa dor_direct_avx2, dor_direct_avx512;
@@ -57,5 +59,9 @@ const dor_direct_isa *dor_direct_find(dor_isa isa); /* NULL: none for it */
  * or more than 49 taps, backward data of a stride above 2 */
 DOR_MUST dor_status dor_direct_plan(dor_direct *p, const dor_direct_isa *isa, const dor_conv2d_attr *a, bool back, dor_shape x, dor_shape y, int32_t threads);
 size_t dor_direct_bytes(const dor_direct *p); /* of scratch, 64-byte aligned */
+
+/* The same for `weights`, of which x -> y is the convolution: any K. */
+DOR_MUST dor_status dor_direct_plan_weights(dor_direct *p, const dor_direct_isa *isa, const dor_conv2d_attr *a, dor_shape x, dor_shape y, int32_t threads);
+size_t dor_direct_weights_bytes(const dor_direct *p);
 
 #endif

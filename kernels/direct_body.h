@@ -295,4 +295,133 @@ static void run(const dor_direct *p, const float *x, const float *w, float *y, c
   run_parts(&j, p->threads, run_part);
 }
 
-const dor_direct_isa ISA = {.name = ISA_NAME, .lanes = LANES, .run = run};
+/* --- gradient by the weights ---------------------------------------------------- */
+
+enum { STRETCH = DOR_DIRECT_STRETCH, DEEP = 2, DEEP_ROWS = 6 }; /* pixels in a sum that stays in registers, which are this many across and down */
+
+typedef struct sums_job {
+  const dor_direct *plan;
+  const float *x, *dy;
+  float *dw, *zeros, *sums, *padded; /* sums [taps,C,K in whole registers]: dw itself where K fills them; padded: dy of a stretch, for each thread */
+  size_t k;                          /* of sums and padded */
+} sums_job;
+
+typedef struct stretch { /* of pixels: their sources by tap, and their gradients */
+  int32_t n;
+  bool first;
+  const float *at[DOR_DIRECT_TAPS * STRETCH / 3];
+  const float *dy;
+} stretch;
+
+INLINE int32_t stretch_most(const dor_direct_phase *f) { return f->taps * 3 <= DOR_DIRECT_TAPS ? STRETCH : STRETCH / 3; }
+
+/* at [taps][n] */
+static void point_stretch(const sums_job *j, int64_t first, stretch *to)
+{
+  const dor_direct *p = j->plan;
+  const dor_direct_phase *f = &p->phase[0];
+  spot s = spot_of(f, first);
+  for (int32_t q = 0; q < to->n; q++, s = next_spot(f, s)) {
+    const float *image = j->x + (size_t)s.image * (size_t)p->h * (size_t)p->w * (size_t)p->c;
+    for (int32_t t = 0; t < f->taps; t++) {
+      int32_t row = s.i * f->source[0] + f->at[t][0], col = s.j * f->source[1] + f->at[t][1];
+      bool inside = (uint32_t)row < (uint32_t)p->h && (uint32_t)col < (uint32_t)p->w;
+      to->at[t * to->n + q] = inside ? image + ((size_t)row * (size_t)p->w + (size_t)col) * (size_t)p->c : j->zeros;
+    }
+  }
+}
+
+/* d [rows,wide] (+)= sum over the stretch's pixels of x [c..c + rows) dy [k..] */
+INLINE void outer_products(int32_t rows, int32_t wide, const stretch *s, const float *const *at, int32_t c, const float *dy, size_t k, float *d)
+{
+  vec acc[DEEP_ROWS][DEEP];
+  UNROLL
+  for (int32_t r = 0; r < rows; r++) {
+    UNROLL
+    for (int32_t v = 0; v < wide; v++) acc[r][v] = s->first ? splat(0) : load(d + (size_t)r * k + (size_t)(v * LANES));
+  }
+  for (int32_t q = 0; q < s->n; q++, dy += k) {
+    const float *x = at[q] + c;
+    vec right[DEEP];
+    UNROLL
+    for (int32_t v = 0; v < wide; v++) right[v] = load(dy + v * LANES);
+    UNROLL
+    for (int32_t r = 0; r < rows; r++) {
+      vec left = splat(x[r]);
+      UNROLL
+      for (int32_t v = 0; v < wide; v++) acc[r][v] += left * right[v];
+    }
+  }
+  UNROLL
+  for (int32_t r = 0; r < rows; r++) {
+    UNROLL
+    for (int32_t v = 0; v < wide; v++) store(d + (size_t)r * k + (size_t)(v * LANES), acc[r][v]);
+  }
+}
+
+#define PRODUCTS(wide)                                                                                                                       \
+  static __attribute__((noinline, noclone)) void products_##wide(int32_t rows, const stretch *s, const float *const *at, int32_t c,          \
+                                                                 const float *dy, size_t k, float *d)                                        \
+  {                                                                                                                                          \
+    UNROLL                                                                                                                                   \
+    for (int32_t fixed = 1; fixed <= DEEP_ROWS; fixed++)                                                                                     \
+      if (rows == fixed) outer_products(fixed, wide, s, at, c, dy, k, d);                                                                    \
+  }
+PRODUCTS(1)
+PRODUCTS(2)
+
+/* A share of (tap, block of input channels), for all output channels: nobody else writes there. */
+static void stretch_products(const sums_job *j, const stretch *s, part me)
+{
+  int32_t c = j->plan->c, blocks = (c + DEEP_ROWS - 1) / DEEP_ROWS;
+  span mine = share((int64_t)j->plan->taps * blocks, me);
+  for (size_t k = 0; k < j->k; k += DEEP * LANES)
+    for (int64_t u = mine.from; u < mine.to; u++) {
+      int32_t tap = (int32_t)(u / blocks), block = (int32_t)(u % blocks), from = c * block / blocks, rows = c * (block + 1) / blocks - from;
+      float *d = j->sums + ((size_t)tap * (size_t)c + (size_t)from) * j->k + k;
+      if (k + DEEP * LANES <= j->k) products_2(rows, s, s->at + tap * s->n, from, s->dy + k, j->k, d);
+      else products_1(rows, s, s->at + tap * s->n, from, s->dy + k, j->k, d);
+    }
+}
+
+/* The stretch's gradients in rows of whole registers. */
+static const float *padded_rows(const sums_job *j, const float *dy, int32_t n, float *to)
+{
+  size_t k = (size_t)j->plan->k;
+  if (k == j->k) return dy;
+  for (size_t q = 0; q < (size_t)n; q++) {
+    memcpy(to + q * j->k, dy + q * k, k * sizeof *to);
+    memset(to + q * j->k + k, 0, (j->k - k) * sizeof *to);
+  }
+  return to;
+}
+
+static void weights_part(const void *of, part me)
+{
+  const sums_job *j = of;
+  const dor_direct *p = j->plan;
+  int64_t pixels = (int64_t)p->n * p->down * p->across;
+  int32_t most = stretch_most(&p->phase[0]);
+  for (int64_t q = 0; q < pixels; q += most) {
+    stretch s = {.n = (int32_t)(pixels - q < most ? pixels - q : most), .first = !q};
+    s.dy = padded_rows(j, j->dy + (size_t)q * (size_t)p->k, s.n, j->padded + (size_t)me.rank * STRETCH * j->k);
+    point_stretch(j, q, &s);
+    stretch_products(j, &s, me);
+  }
+  if (j->sums == j->dw) return;
+  wait_for_all(me);
+  span rows = share((int64_t)p->taps * p->c, me);
+  for (int64_t r = rows.from; r < rows.to; r++) memcpy(j->dw + (size_t)r * (size_t)p->k, j->sums + (size_t)r * j->k, (size_t)p->k * sizeof(float));
+}
+
+static void weights(const dor_direct *p, const float *x, const float *dy, float *dw, void *scratch)
+{
+  sums_job j = {.plan = p, .x = x, .dy = dy, .dw = dw, .zeros = scratch, .sums = dw};
+  j.k = ((size_t)p->k + LANES - 1) / LANES * LANES;
+  j.padded = j.zeros + aligned((size_t)p->c);
+  if (j.k != (size_t)p->k) j.sums = j.padded + (size_t)p->threads * STRETCH * j.k;
+  memset(j.zeros, 0, (size_t)p->c * sizeof(float));
+  run_parts(&j, p->threads, weights_part);
+}
+
+const dor_direct_isa ISA = {.name = ISA_NAME, .lanes = LANES, .run = run, .weights = weights};
