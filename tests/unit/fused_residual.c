@@ -162,3 +162,41 @@ TEST(fused_residual_net_equals_net_as_written)
   check_mode(false);
   check_mode(true);
 }
+
+/* Sums of maps: a ReLU inside one, a sum that is itself resized, and a term taken twice stay what they are. */
+static void build_sums(dor_graph *g)
+{
+  dor_graph_init(g, NULL, false);
+  dor_val a = dor_graph_input(g, "a", (dor_type){DOR_SHAPE(1, 2, 3, 5), DOR_F32}), b = dor_graph_input(g, "b", (dor_type){DOR_SHAPE(1, 4, 6, 5), DOR_F32});
+  dor_val c = dor_graph_input(g, "c", (dor_type){DOR_SHAPE(1, 8, 12, 5), DOR_F32}), up = dor_resize(g, a, 4, 6);
+  dor_val sum = dor_add(g, up, b), kept = dor_relu(g, sum), twice = dor_resize(g, b, 8, 12);
+  dor_val y = dor_add(g, dor_resize(g, kept, 8, 12), c);
+  y = dor_relu(g, dor_add(g, y, dor_add(g, twice, twice)));
+  dor_graph_keep(g, y, "y");
+}
+
+TEST(fused_sums_of_maps_equal_sums_as_written)
+{
+  float y[2][8 * 12 * 5];
+  for (int32_t k = 0; k < 2; k++) {
+    dor_graph g;
+    dor_program *p;
+    dor_instance *in;
+    build_sums(&g);
+    OK(dor_program_build(&p, &g, &dor_backend_cpu, &(dor_program_options){.no_fuse = !k}));
+    OK(dor_instance_new(&in, p, NULL));
+    static const char *const names[] = {"a", "b", "c"};
+    static const int32_t sizes[] = {30, 120, 480};
+    for (uint64_t i = 0; i < 3; i++) {
+      dor_rng r = dor_rng_stream(9, 1, i);
+      for (int32_t q = 0; q < sizes[i]; q++) ((float *)dor_instance_named(in, names[i]))[q] = (float)dor_rng_real(&r) - 0.5f;
+    }
+    dor_instance_run(in, &(dor_step){.lr = 1, .grad_scale = 1});
+    memcpy(y[k], dor_instance_named(in, "y"), sizeof y[k]);
+    const dor_graph *built = dor_program_graph(p);
+    CHECK(!k || built->nnode < 6, "%d nodes where sums were to become one", built->nnode);
+    dor_instance_free(in);
+    dor_program_release(p);
+  }
+  for (int32_t i = 0; i < 8 * 12 * 5; i++) CHECK(fabsf(y[0][i] - y[1][i]) < 1e-6f, "element %d: %g, not %g", i, (double)y[1][i], (double)y[0][i]);
+}
