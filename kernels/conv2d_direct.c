@@ -74,7 +74,8 @@ static const char *describe(const void *plan) { return ((const dor_direct *)plan
 
 #define KERNEL(op, how, what) \
   const dor_kernel op##_direct = {.name = #op "_direct", .prepare = how, .run = what, .drop = dor_free, .describe = describe}
-extern const dor_kernel conv2d_direct, conv2d_stats_direct, conv2d_affine_direct, conv2d_dx_direct, conv2d_dx_add_direct, conv_transpose2d_direct, conv2d_dw_direct;
+extern const dor_kernel conv2d_direct, conv2d_stats_direct, conv2d_affine_direct, conv2d_dx_direct, conv2d_dx_add_direct, conv2d_dw_direct,
+    conv_transpose2d_direct;
 KERNEL(conv2d, prepare_forward, run_plain);
 KERNEL(conv2d_stats, prepare_forward, run_stats);
 KERNEL(conv2d_affine, prepare_affine, run_affine);
