@@ -34,13 +34,13 @@ static void program(const char *what, const dor_program *p)
   dor_out_str(&s);
 }
 
+/* An object left open: the caller may add to it, and closes it. */
 static void summary_json(const char *name, const dor_params *p, const dor_program *eval, const dor_program *train, bool *started)
 {
   dor_cost e = dor_program_cost(eval);
   dor_out("%s{\"name\": \"%s\", \"parameters\": %lld, \"eval_flops\": %.17g, \"eval_bytes\": %zu", *started ? ",\n " : "[", name,
           (long long)dor_params_count(p, true), e.flops, dor_program_pool_bytes(eval));
   if (train) dor_out(", \"train_flops\": %.17g, \"train_bytes\": %zu", dor_program_cost(train).flops, dor_program_pool_bytes(train));
-  dor_out("}");
   *started = true;
 }
 
@@ -53,6 +53,7 @@ static void branch(const dor_cli *c, const dor_arm *arm, const dor_branch *b, bo
   snprintf(name, sizeof name, "%s%s%s", arm->name, *b->name ? "/" : "", b->name);
   if (c->json) {
     summary_json(name, &n->params, n->eval, n->first, started);
+    dor_out("}");
     return;
   }
   dor_out("%sarm %s: %lld parameters, %d outputs, batch %d in %d part%s\n", *started ? "\n" : "", name, (long long)dor_params_count(&n->params, true), n->n_out,
@@ -182,7 +183,11 @@ static void print_model(const dor_cli *c, const dor_model *m, const shape_cfg *s
   dor_out("\n");
   parameters(&d->params);
   program("evaluation", d->eval);
-  if (d->train) program("training step, forward and backward", d->train);
+  if (d->train) {
+    double mib = (double)d->params.param_bytes / 1048576.0;
+    program("training step, forward and backward", d->train);
+    dor_out("weights %.4g MiB; with gradients and Adam's moments %.4g MiB\n", mib, 4 * mib);
+  }
   else dor_say(c, "next: a config whose nets have kind = \"%s\"; dorsum describe CONFIG shows its training step too", m->name);
 }
 
@@ -197,7 +202,7 @@ static dor_status of_model(dor_cli *c, const dor_model *m)
   dor_status status = m->maps ? build_maps(m, cfg, &s, &d) : build_vector(m, cfg, &s, &d);
   if (!status && c->json) {
     summary_json(m->name, &d.params, d.eval, d.train, &started);
-    dor_out("]\n");
+    dor_out(", \"conv_macs\": %.17g, \"conv_macs_as_published\": %.17g}]\n", d.macs, d.charged);
   } else if (!status) {
     print_model(c, m, &s, &d);
   }

@@ -57,4 +57,8 @@ says '"held": false'
 says "at least 1.1000 is expected"
 "$dorsum" doctor --json --quiet | python3 -c 'import json, sys; json.load(sys.stdin)' || fail "doctor --json is no JSON"
 "$dorsum" describe mlp features=3 --json --quiet | python3 -c 'import json, sys; json.load(sys.stdin)' || fail "describe --json is no JSON"
+"$dorsum" describe higherhrnet --json --quiet | python3 -c '
+import json, sys
+m = json.load(sys.stdin)[0]
+assert m["parameters"] == 28645331 and round(m["conv_macs"] / 1e6) == 46203 and round(m["conv_macs_as_published"] / 1e6) == 47864, m' || fail "describe higherhrnet: not the published counts"
 echo "json: ok"

@@ -44,11 +44,13 @@ static void add_block(model *m, dor_kind kind, size_t bytes)
   REQUIRE(m->blocks.at[kind], "no memory");
 }
 
-static void build(model *m, dor_graph *g, const char *conv, dor_program **out)
+static void build_on(model *m, dor_graph *g, const dor_backend *b, const char *conv, dor_program **out)
 {
   m->bound = strcmp(conv, "direct") ? 10 : 1;
-  OK(dor_program_build(out, g, &dor_backend_cpu, &(dor_program_options){.threads = 1, .conv = conv}));
+  OK(dor_program_build(out, g, b, &(dor_program_options){.threads = 1, .conv = conv}));
 }
+
+static void build(model *m, dor_graph *g, const char *conv, dor_program **out) { build_on(m, g, &dor_backend_cpu, conv, out); }
 
 static void fill(model *m)
 {
@@ -122,7 +124,7 @@ static void check_probe(const model *m, hid_t f, const char *name)
   CHECK(off_mean < 1e-4 * m->bound && off_sd < 1e-3 * m->bound && worst < 1e-3 * m->bound, "%s: mean %g, sd %g, values %g off", name, off_mean, off_sd, worst);
 }
 
-static void check_eval(const char *conv)
+static void check_eval(const dor_backend *b, const char *conv)
 {
   model m = {0};
   void *cfg;
@@ -132,7 +134,7 @@ static void check_eval(const char *conv)
   dor_shape x = DOR_SHAPE(1, 128, 96, 3);
   OK(dor_pose_graph_eval(&g, of, cfg, x, &m.net));
   keep_probes(&g);
-  build(&m, &g, conv, &m.program);
+  build_on(&m, &g, b, conv, &m.program);
   fill(&m);
   OK(dor_instance_new(&m.in, m.program, &m.blocks));
   formula_image("input", x, dor_instance_named(m.in, "x"));
@@ -140,14 +142,15 @@ static void check_eval(const char *conv)
   hid_t f = golden_open("higherhrnet_w32_eval.h5");
   for (int i = 0; i < PROBES; i++) check_probe(&m, f, probes[i].name);
   double error[2] = {map_error(&m, f, "out0", "map0", m.net.map[0]), map_error(&m, f, "out1", "map1", m.net.map[1])};
-  CHECK(error[0] < 1e-4 * m.bound && error[1] < 1e-4 * m.bound, "%s: maps %g and %g off", conv, error[0], error[1]);
-  print_message("    %-8s maps %.1e %.1e off\n", conv, error[0], error[1]);
+  CHECK(error[0] < 1e-4 * m.bound && error[1] < 1e-4 * m.bound, "%s: maps %g and %g off", b->name, error[0], error[1]);
+  print_message("    %s, %-8s maps %.1e %.1e off\n", b->name, conv, error[0], error[1]);
   H5Fclose(f);
   drop(&m);
 }
 
-TEST(golden_higherhrnet_eval_direct) { check_eval("direct"); }
-TEST(golden_higherhrnet_eval_auto) { check_eval("auto"); }
+TEST(golden_higherhrnet_eval_direct) { check_eval(&dor_backend_cpu, "direct"); }
+TEST(golden_higherhrnet_eval_auto) { check_eval(&dor_backend_cpu, "auto"); }
+TEST(golden_higherhrnet_eval_plain) { check_eval(&dor_backend_plain, "direct"); }
 
 /* ---- one training step ---- */
 

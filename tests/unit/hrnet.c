@@ -127,3 +127,24 @@ TEST(higherhrnet_starts_as_it_is_told)
   check_start("", sqrt(2.0 / (64 * 9)), sqrt(2.0 / (66 * 4)));
   check_start("init = \"original\";", 0.001, 0.001);
 }
+
+/* The body alone, as a net of a config: the same names without the head, and a vector of its width. */
+TEST(hrnet_is_higherhrnet_without_its_head)
+{
+  built b;
+  dor_params alone = {0};
+  dor_graph g;
+  OK(build(&b, "", DOR_SHAPE(1, 64, 64, 3)));
+  const dor_model *m = dor_model_find("hrnet");
+  void *cfg = dor_arena_alloc(&b.arena, m->cfg_size);
+  OK(dor_schema_defaults(m->keys, cfg, &b.arena));
+  dor_graph_init(&g, &alone, false);
+  dor_val y = m->body(&g, cfg, dor_graph_input(&g, "x", (dor_type){DOR_SHAPE(3, 64, 64, 3), DOR_F32}));
+  OK(dor_graph_status(&g));
+  CHECK(dor_shape_same(dor_graph_type(&g, y).shape, DOR_SHAPE(3, 32)), "the mean of the finest maps");
+  CHECK(dor_params_count(&alone, false) == 28535552, "%lld parameters", (long long)dor_params_count(&alone, false));
+  for (int32_t i = 0; i < alone.n; i++) CHECK(dor_params_find(&b.params, alone.at[i].spec.name) >= 0, "%s is not in the whole", alone.at[i].spec.name);
+  dor_graph_release(&g);
+  dor_params_release(&alone);
+  drop(&b);
+}
