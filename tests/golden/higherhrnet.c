@@ -15,6 +15,11 @@
 #include "tests/golden/formula.h"
 #include "tests/test.h"
 
+#ifdef DOR_FAULTS
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
 enum { J = 17, PEOPLE = 30, FIRST = 4, NAME = 64, TRAINED = 907 };
 
 static const dor_pose_loss factors = {.push = 1e-3, .pull = 1e-3, .people = PEOPLE};
@@ -150,7 +155,11 @@ static void check_eval(const dor_backend *b, const char *conv)
 
 TEST(golden_higherhrnet_eval_direct) { check_eval(&dor_backend_cpu, "direct"); }
 TEST(golden_higherhrnet_eval_auto) { check_eval(&dor_backend_cpu, "auto"); }
-TEST(golden_higherhrnet_eval_plain) { check_eval(&dor_backend_plain, "direct"); }
+TEST(golden_higherhrnet_eval_plain)
+{
+  if (SANITIZED) SKIP("too slow in a sanitizer build: convolutions by portable kernels");
+  check_eval(&dor_backend_plain, "direct");
+}
 
 /* ---- one training step ---- */
 
@@ -354,9 +363,7 @@ static double gradient_norm(numbers v, const model *m, const char *name)
 
 TEST(golden_higherhrnet_step_in_double)
 {
-#ifdef DOR_FAULTS
-  SKIP("too slow in a sanitizer build: every product of a training step, in double");
-#else
+  if (SANITIZED) SKIP("too slow in a sanitizer build: every product of a training step, in double");
   static char name[TRAINED][NAME];
   static double want[TRAINED];
   model m = {0};
@@ -385,5 +392,4 @@ TEST(golden_higherhrnet_step_in_double)
   numbers_free(v);
   dor_graph_release(&g);
   drop(&m);
-#endif
 }
