@@ -47,15 +47,27 @@ static dor_status read_rest(int fd, const char *path, char *to, size_t size, siz
   return DOR_OK;
 }
 
-static dor_status read_open(int fd, const char *path, size_t max_bytes, char **data, size_t *size)
+dor_status dor_io_open_file(const char *path, int *fd, size_t *size)
 {
   struct stat st;
   char shown[256];
-  if (fstat(fd, &st)) return fail(path, "look at");
+  *fd = dor_io.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
   dor_printable(path, shown, sizeof shown);
-  DOR_NEED(S_ISREG(st.st_mode), DATA, "%s: not a regular file", shown);
-  DOR_NEED((uint64_t)st.st_size <= max_bytes, DATA, "%s: %lld bytes, more than the %zu that are allowed", shown, (long long)st.st_size, max_bytes);
-  size_t want = (size_t)st.st_size;
+  DOR_NEED(*fd >= 0 || (errno != ENOENT && errno != ENOTDIR), NOTFOUND, "%s: no such file", shown);
+  if (*fd < 0) return fail(path, "open");
+  dor_status s = fstat(*fd, &st) ? fail(path, "look at") : S_ISREG(st.st_mode) ? DOR_OK : DOR_FAIL(DATA, "%s: not a regular file", shown);
+  *size = s ? 0 : (size_t)st.st_size;
+  if (!s) return DOR_OK;
+  dor_io.close(*fd);
+  *fd = -1;
+  return s;
+}
+
+static dor_status read_open(int fd, const char *path, size_t want, size_t max_bytes, char **data, size_t *size)
+{
+  char shown[256];
+  dor_printable(path, shown, sizeof shown);
+  DOR_NEED(want <= max_bytes, DATA, "%s: %zu bytes, more than the %zu that are allowed", shown, want, max_bytes);
   char *p = dor_calloc(1, want + 1);
   DOR_NEED(p, NOMEM, "%s: out of memory for its %zu bytes", shown, want);
   dor_status s = read_rest(fd, path, p, want, size);
@@ -66,12 +78,11 @@ static dor_status read_open(int fd, const char *path, size_t max_bytes, char **d
 
 dor_status dor_io_read(const char *path, size_t max_bytes, char **data, size_t *size)
 {
-  char shown[256];
+  int fd;
+  size_t want;
   *data = NULL, *size = 0;
-  int fd = dor_io.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
-  DOR_NEED(fd >= 0 || (errno != ENOENT && errno != ENOTDIR), NOTFOUND, "%s: no such file", dor_printable(path, shown, sizeof shown));
-  if (fd < 0) return fail(path, "open");
-  dor_status s = read_open(fd, path, max_bytes, data, size);
+  DOR_TRY(dor_io_open_file(path, &fd, &want));
+  dor_status s = read_open(fd, path, want, max_bytes, data, size);
   dor_io.close(fd);
   return s;
 }
@@ -87,16 +98,6 @@ static dor_status write_all(int fd, const char *path, const char *data, size_t s
     done += (size_t)n;
   }
   return DOR_OK;
-}
-
-static dor_status write_new(const char *temp, const char *path, const void *data, size_t size, mode_t mode)
-{
-  int fd = dor_io.open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-  if (fd < 0) return fail(path, "create a file beside");
-  dor_status s = write_all(fd, path, data, size);
-  if (!s && dor_io.fsync(fd)) s = fail(path, "sync");
-  if (dor_io.close(fd) && !s) s = fail(path, "close");
-  return s;
 }
 
 static const char *folder_of(const char *path, char out[PATH_MAX])
@@ -119,20 +120,42 @@ static dor_status sync_folder(const char *folder)
   return s;
 }
 
-static dor_status replace(const char *path, const void *data, size_t size, mode_t mode)
+dor_status dor_io_stage(dor_io_staged *f, const char *path, unsigned mode)
 {
   static atomic_uint serial;
-  char folder[PATH_MAX], temp[PATH_MAX + 48];
+  char folder[PATH_MAX];
   DOR_NEED(strlen(path) < PATH_MAX, IO, "a path of %zu bytes is too long", strlen(path));
-  folder_of(path, folder);
-  snprintf(temp, sizeof temp, "%s/.tmp.%ld.%u", folder, (long)getpid(), atomic_fetch_add(&serial, 1));
-  dor_status s = write_new(temp, path, data, size, mode);
-  if (!s && dor_io.rename(temp, path)) s = fail(path, "rename to");
-  if (s) {
-    dor_io.unlink(temp);
-    return s;
-  }
-  return sync_folder(folder);
+  snprintf(f->path, sizeof f->path, "%s", path);
+  snprintf(f->temp, sizeof f->temp, "%s/.tmp.%ld.%u", folder_of(path, folder), (long)getpid(), atomic_fetch_add(&serial, 1));
+  f->fd = dor_io.open(f->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+  return f->fd < 0 ? fail(path, "create a file beside") : DOR_OK;
+}
+
+dor_status dor_io_commit(dor_io_staged *f)
+{
+  char folder[PATH_MAX];
+  dor_status s = dor_io.fsync(f->fd) ? fail(f->path, "sync") : DOR_OK;
+  if (dor_io.close(f->fd) && !s) s = fail(f->path, "close");
+  if (!s && dor_io.rename(f->temp, f->path)) s = fail(f->path, "rename to");
+  if (!s) return sync_folder(folder_of(f->path, folder));
+  dor_io.unlink(f->temp);
+  return s;
+}
+
+void dor_io_drop(dor_io_staged *f)
+{
+  dor_io.close(f->fd);
+  dor_io.unlink(f->temp);
+}
+
+static dor_status replace(const char *path, const void *data, size_t size, mode_t mode)
+{
+  dor_io_staged f;
+  DOR_TRY(dor_io_stage(&f, path, mode));
+  dor_status s = write_all(f.fd, path, data, size);
+  if (!s) return dor_io_commit(&f);
+  dor_io_drop(&f);
+  return s;
 }
 
 dor_status dor_io_write(const char *path, const void *data, size_t size) { return replace(path, data, size, 0666); }

@@ -16,10 +16,22 @@
 /* Read a regular file whole (never blocks on a FIFO). *data is NUL-terminated past *size; free with dor_free.
  * errors NOTFOUND, IO; DATA when it is no regular file or longer than max_bytes. */
 DOR_MUST dor_status dor_io_read(const char *path, size_t max_bytes, char **data, size_t *size);
+/* Open a regular file for reading, without blocking on anything else; the caller closes *fd. errors NOTFOUND, IO; DATA: no regular file */
+DOR_MUST dor_status dor_io_open_file(const char *path, int *fd, size_t *size);
 
 /* Replace `path` atomically. A failed fsync condemns the temporary file; the old content stays. errors IO */
 DOR_MUST dor_status dor_io_write(const char *path, const void *data, size_t size);
 DOR_MUST dor_status dor_io_write_private(const char *path, const void *data, size_t size); /* mode 0600: keys, mappings of ids */
+
+/* The same in three steps, for a file that is written piece by piece or by another program: create it beside `path`, write to fd,
+ * then commit (sync, rename; nothing is left after a failure) or drop it. errors IO */
+typedef struct dor_io_staged {
+  int fd;
+  char path[4096], temp[4160];
+} dor_io_staged;
+DOR_MUST dor_status dor_io_stage(dor_io_staged *f, const char *path, unsigned mode);
+DOR_MUST dor_status dor_io_commit(dor_io_staged *f);
+void dor_io_drop(dor_io_staged *f);
 
 /* Append a line to a log-like file with one write(); what is lost on a full disk is lost, training goes on. */
 DOR_MUST dor_status dor_io_append(const char *path, const void *data, size_t size);

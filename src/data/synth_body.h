@@ -67,4 +67,23 @@ dor_synth_camera dor_synth_view(const dor_synth_person *p, int32_t side_px);
 /* out [side,side]: 255 = person; grey at the edge, as from resizing a larger mask. */
 void dor_synth_raster(const dor_synth_body *b, dor_synth_camera c, int32_t side, uint8_t *out);
 
+/* ---- pictures ---- */
+
+typedef enum dor_synth_ink { DOR_INK_SKIN, DOR_INK_HAIR, DOR_INK_SHIRT, DOR_INK_TROUSERS, DOR_INK_SHOE, DOR_INKS } dor_synth_ink;
+typedef struct dor_synth_paint_of { float rgb[3], stripe[3], stripes; } dor_synth_paint_of; /* 0..255; stripes 0: plain */
+
+typedef struct dor_synth_look {  /* what a person wears, and the room they are filmed in */
+  dor_synth_paint_of ink[DOR_INKS];
+  double sleeve, leg;            /* how far they reach: 0 none, 1 to the elbow or knee, 2 to the wrist or ankle */
+} dor_synth_look;
+
+/* Clothes of person k: theirs alone, in every trial. */
+void dor_synth_dress(const dor_synth_cfg *c, int32_t k, dor_synth_look *out);
+/* The empty room of person k, rgb [side,side,3]: wall, floor, furniture. */
+void dor_synth_room(const dor_synth_cfg *c, int32_t k, int32_t side, uint8_t *rgb);
+/* Paint the dressed person over it. */
+void dor_synth_paint(const dor_synth_body *b, dor_synth_camera camera, const dor_synth_look *look, int32_t side, uint8_t *rgb);
+/* The noise of a sensor, SD about `sd` of 255, anew for each `where`. rgb [n] */
+void dor_synth_grain(const dor_synth_cfg *c, uint64_t where, double sd, size_t n, uint8_t *rgb);
+
 #endif
