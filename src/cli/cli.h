@@ -26,7 +26,7 @@ typedef struct dor_cli { /* what was typed after the command's name */
   const char *out, *arm, *device;
   int64_t fold, seed;           /* -1: not given */
   int32_t jobs;                 /* 0: not given */
-  bool force, dry_run, json, quiet, base, markdown;
+  bool force, dry_run, json, quiet, base, markdown, video;
   const char *const *argv;      /* all of it */
   int32_t argc;
 } dor_cli;

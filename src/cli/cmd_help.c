@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "data/import.h"
-#include "data/synth.h"
+#include "data/synth_film.h"
 #include "nn/nn.h"
 #include "train/experiment.h"
 
@@ -58,6 +58,7 @@ static void config(const dor_cli *c, dor_str *out)
   heading(c, "nets.NAME", "networks: kind, weights (a file: what fits of it is what they begin with), and the keys of that kind (dorsum help models)", out);
   heading(c, "arms.NAME", "one row of the table: title, use, fusion, net, skip = true; and any of target, split, train, score, augment, inputs, nets", out);
   keys(c, "synth", "dorsum synth key=value, and data = \"synth:key=value,...\"", dor_synth_keys, out);
+  keys(c, "synth --video", "dorsum synth --video key=value, also those of synth", dor_synth_film_keys, out);
   keys(c, "import", "dorsum import silhouettes|images|idx SRC key=value", dor_import_keys, out);
   keys(c, "import csv: top level", "the config that dorsum import csv reads; paths are relative to it", dor_csv_top_keys, out);
   keys(c, "import csv: people", "people = { ... }", dor_csv_people_keys, out);

@@ -16,7 +16,7 @@
 #include "base/version.h"
 #include "cli/output.h"
 
-enum { OPTION_JSON = 256, OPTION_SIZE, OPTION_USAGE, OPTION_BASE, OPTION_MARKDOWN };
+enum { OPTION_JSON = 256, OPTION_SIZE, OPTION_USAGE, OPTION_BASE, OPTION_MARKDOWN, OPTION_VIDEO };
 
 /* Every option there is; a command takes those whose letter stands in its `options`. */
 static const struct {
@@ -30,6 +30,7 @@ static const struct {
     {'j', {"jobs", 'j', "N", 0, "cells side by side; default: all cores", 0}},
     {'d', {"device", 'd', "NAME", 0, "auto or cpu", 0}},
     {'z', {"size", OPTION_SIZE, "H,W", 0, "pictures are stored at this size", 0}},
+    {'V', {"video", OPTION_VIDEO, NULL, 0, "as videos too", 0}},
     {'n', {"dry-run", 'n', NULL, 0, "say what would be done, and do none of it", 0}},
     {'f', {"force", 'f', NULL, 0, "replace what is there", 0}},
     {'b', {"base", OPTION_BASE, NULL, 0, "configs/base.cfg: every key with its default", 0}},
@@ -96,6 +97,7 @@ static error_t take(int key, char *arg, struct argp_state *state)
     case OPTION_JSON: c->json = true; break;
     case OPTION_BASE: c->base = true; break;
     case OPTION_MARKDOWN: c->markdown = true; break;
+    case OPTION_VIDEO: c->video = true; break;
     case OPTION_SIZE: take_size(p, arg); break;
     case ARGP_KEY_ARG: take_argument(p, arg); break;
     default: return ARGP_ERR_UNKNOWN;

@@ -26,4 +26,7 @@ DOR_MUST dor_status dor_picture_read(const char *path, int32_t channels, dor_pic
 /* As it is stored, EXIF or not: for annotations that count the stored pixels, as COCO's do. */
 DOR_MUST dor_status dor_picture_read_stored(const char *path, int32_t channels, dor_picture *out);
 
+/* pixels [h,w,1|3] as PNG or JPEG (quality 92, colours not thinned out), by the name's end; replaces the file. errors IO, NOMEM, ARG: another end */
+DOR_MUST dor_status dor_picture_write(const char *path, const dor_picture *p);
+
 #endif

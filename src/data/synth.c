@@ -4,16 +4,25 @@
  * that the silhouettes of one movement are a run that sources need not copy. */
 #include "data/synth.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "data/synth_body.h"
+#include "data/synth_film.h"
 
 const dor_key dor_synth_keys[] = {
 #define KEYS_OF dor_synth_cfg
 #include "base/keys_rows.h"
 #include "data/synth.def"
+#include "base/keys_end.h"
+  {0}};
+
+const dor_key dor_synth_film_keys[] = {
+#define KEYS_OF dor_synth_film_cfg
+#include "base/keys_rows.h"
+#include "data/synth_film.def"
 #include "base/keys_end.h"
   {0}};
 
@@ -65,27 +74,58 @@ dor_status dor_synth_parse(dor_arena *a, const char *text, dor_synth_cfg *out)
 /* ---- columns ---- */
 
 typedef struct columns {         /* everything with a row for each person, trial or frame, before it becomes const */
+  const dor_synth_film_cfg *film; /* NULL: `frames` of each trial, at even phase */
   char (*id)[16];
   const char **ids, **sex, **movement, **side;
-  float *age, *pattern, *class, *proms, *truth, *fps, *width, *keypoints, *flexion, *phase;
+  float *age, *pattern, *class, *proms, *truth, *fps, *width, *keypoints, *flexion, *shoulders, *phase;
   int32_t *people, *trial_subject, *first, *count;
   uint8_t *pixels;
+  int64_t frames;
 } columns;
+
+typedef struct room { void *field; size_t bytes; } room;
+
+static dor_status make_room(dor_arena *a, const room *all, size_t n)
+{
+  for (size_t i = 0; i < n; i++) {
+    void *p = dor_arena_alloc(a, all[i].bytes);
+    DOR_NEED(p, NOMEM, "synth: a column of %zu bytes", all[i].bytes);
+    memcpy(all[i].field, &p, sizeof p);
+  }
+  return DOR_OK;
+}
 
 static dor_status make_columns(dor_arena *a, const dor_synth_cfg *c, columns *k)
 {
-  const size_t n = (size_t)c->subjects, trials = n * DOR_SYNTH_MOVEMENTS, frames = trials * (size_t)c->frames, side = (size_t)c->size;
-  const struct { void *field; size_t bytes; } all[] = {
+  const size_t n = (size_t)c->subjects, trials = n * DOR_SYNTH_MOVEMENTS;
+  const room all[] = {
     {&k->id, n * sizeof *k->id}, {&k->ids, n * sizeof *k->ids}, {&k->sex, n * sizeof *k->sex}, {&k->movement, trials * sizeof *k->movement},
     {&k->side, trials * sizeof *k->side}, {&k->age, n * sizeof(float)}, {&k->pattern, n * sizeof(float)}, {&k->class, n * sizeof(float)},
     {&k->proms, n * PROMS * sizeof(float)}, {&k->truth, n * TRUTH * sizeof(float)}, {&k->fps, trials * sizeof(float)},
-    {&k->width, trials * sizeof(float)}, {&k->keypoints, frames * DOR_SYNTH_JOINTS * 3 * sizeof(float)}, {&k->flexion, frames * sizeof(float)},
-    {&k->phase, frames * sizeof(float)}, {&k->people, n * sizeof(int32_t)}, {&k->trial_subject, trials * sizeof(int32_t)},
-    {&k->first, trials * sizeof(int32_t)}, {&k->count, trials * sizeof(int32_t)}, {&k->pixels, frames * side * side}};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-    void *p = dor_arena_alloc(a, all[i].bytes);
-    DOR_NEED(p, NOMEM, "synth: %zu people, %zu frames of %zu x %zu", n, frames, side, side);
-    memcpy(all[i].field, &p, sizeof p);
+    {&k->width, trials * sizeof(float)}, {&k->people, n * sizeof(int32_t)}, {&k->trial_subject, trials * sizeof(int32_t)},
+    {&k->first, trials * sizeof(int32_t)}, {&k->count, trials * sizeof(int32_t)}};
+  return make_room(a, all, sizeof all / sizeof *all);
+}
+
+static dor_status make_frames(dor_arena *a, const dor_synth_cfg *c, columns *k)
+{
+  const size_t n = (size_t)k->frames;
+  const room all[] = {{&k->keypoints, n * DOR_SYNTH_JOINTS * 3 * sizeof(float)}, {&k->flexion, n * sizeof(float)}, {&k->shoulders, n * sizeof(float)},
+                      {&k->phase, n * sizeof(float)}, {&k->pixels, n * (size_t)c->size * (size_t)c->size}};
+  return make_room(a, all, sizeof all / sizeof *all);
+}
+
+/* Where each trial's frames lie. */
+static dor_status lay_frames(const dor_synth_cfg *c, columns *k)
+{
+  const int32_t people = (int32_t)c->subjects;
+  for (int32_t t = 0; t < people * DOR_SYNTH_MOVEMENTS; t++) {
+    dor_synth_person p;
+    dor_synth_draw(c, t % people, &p);
+    k->count[t] = k->film ? (int32_t)fmax(round(p.duration_s[t / people] * k->film->fps), 4) : (int32_t)c->frames;
+    DOR_NEED(k->frames + k->count[t] < INT32_MAX, CONFIG, "synth: %d people have too many frames", people);
+    k->first[t] = (int32_t)k->frames;
+    k->frames += k->count[t];
   }
   return DOR_OK;
 }
@@ -104,33 +144,38 @@ static void put_person(const dor_synth_person *p, int32_t i, columns *k)
   for (int32_t j = 0; j < TRUTH; j++) k->truth[i * TRUTH + j] = (float)truth[j];
 }
 
-static void put_joints(const dor_synth_body *b, dor_synth_camera view, float *out)
+/* On film 0 is the middle of the first pixel, as annotations have it; else its edge. */
+static void put_joints(const dor_synth_body *b, dor_synth_camera view, double zero, float *out)
 {
   for (int32_t j = 0; j < DOR_SYNTH_JOINTS; j++) {
-    out[3 * j] = (float)(view.x0 + view.px_per_m * b->joint[j].x);
-    out[3 * j + 1] = (float)(view.y0 - view.px_per_m * b->joint[j].y);
+    out[3 * j] = (float)(view.x0 + view.px_per_m * b->joint[j].x - zero);
+    out[3 * j + 1] = (float)(view.y0 - view.px_per_m * b->joint[j].y - zero);
     out[3 * j + 2] = 1;
   }
 }
 
+static void put_frame(const dor_synth_cfg *c, const dor_synth_person *p, int32_t person, int32_t movement, int32_t i, int32_t t, columns *k)
+{
+  const int32_t side = (int32_t)c->size, picture = k->film ? (int32_t)k->film->side : (int32_t)F->frame_side_px;
+  const size_t frame = (size_t)k->first[t] + (size_t)i;
+  dor_rng r = dor_rng_stream((uint64_t)c->seed, dor_hash_name(movements[movement]), (uint64_t)person << 32 | (uint32_t)i);
+  dor_synth_body b;
+  k->phase[frame] = (float)((i + 0.5) / k->count[t]);
+  dor_synth_pose(p, movement, (i + 0.5) / k->count[t], &b);
+  k->flexion[frame] = (float)dor_synth_flexion(&b);
+  k->shoulders[frame] = (float)dor_synth_flexion_shoulders(&b);
+  put_joints(&b, dor_synth_view(p, picture), k->film ? 0.5 : 0, k->keypoints + frame * DOR_SYNTH_JOINTS * 3);
+  dor_synth_jitter(&b, c->noise_px * F->field_m / F->frame_side_px, &r);
+  dor_synth_raster(&b, dor_synth_view(p, side), side, k->pixels + frame * (size_t)side * (size_t)side);
+}
+
 static void put_trial(const dor_synth_cfg *c, const dor_synth_person *p, int32_t person, int32_t movement, columns *k)
 {
-  const int32_t n = (int32_t)c->frames, side = (int32_t)c->size, t = movement * (int32_t)c->subjects + person, first = t * n;
-  const double noise_m = c->noise_px * F->field_m / F->frame_side_px;
+  const int32_t t = movement * (int32_t)c->subjects + person;
   k->movement[t] = movements[movement], k->side[t] = "right", k->trial_subject[t] = person;
-  k->fps[t] = (float)(n / p->duration_s[movement]), k->width[t] = (float)F->frame_side_px;
-  k->first[t] = first, k->count[t] = n;
-  for (int32_t i = 0; i < n; i++) {
-    const size_t frame = (size_t)first + (size_t)i;
-    dor_rng r = dor_rng_stream((uint64_t)c->seed, dor_hash_name(movements[movement]), (uint64_t)person << 32 | (uint32_t)i);
-    dor_synth_body b;
-    k->phase[frame] = (float)((i + 0.5) / n);
-    dor_synth_pose(p, movement, (i + 0.5) / n, &b);
-    k->flexion[frame] = (float)dor_synth_flexion(&b);
-    put_joints(&b, dor_synth_view(p, (int32_t)F->frame_side_px), k->keypoints + frame * DOR_SYNTH_JOINTS * 3);
-    dor_synth_jitter(&b, noise_m, &r);
-    dor_synth_raster(&b, dor_synth_view(p, side), side, k->pixels + frame * (size_t)side * (size_t)side);
-  }
+  k->fps[t] = (float)(k->film ? k->film->fps : k->count[t] / p->duration_s[movement]);
+  k->width[t] = (float)(k->film ? (double)k->film->side : F->frame_side_px);
+  for (int32_t i = 0; i < k->count[t]; i++) put_frame(c, p, person, movement, i, t, k);
 }
 
 /* ---- the dataset ---- */
@@ -152,28 +197,34 @@ static dor_status put_people(dor_dataset *d, const dor_synth_cfg *c, const colum
 
 static dor_status put_trials(dor_dataset *d, const dor_synth_cfg *c, const columns *k)
 {
-  const int32_t trials = (int32_t)c->subjects * DOR_SYNTH_MOVEMENTS, frames = trials * (int32_t)c->frames, side = (int32_t)c->size;
+  const int32_t trials = (int32_t)c->subjects * DOR_SYNTH_MOVEMENTS, frames = (int32_t)k->frames, side = (int32_t)c->size;
   d->n_trials = trials, d->trial_subject = k->trial_subject, d->movement = k->movement, d->side = k->side;
   d->fps = k->fps, d->width = d->height = k->width;
   const dor_frames silhouettes = {.name = "truth", .n = frames, .h = side, .w = side, .c = 1, .data = k->pixels, .first = k->first, .count = k->count,
                                   .phase = k->phase};
   const dor_series keypoints = {.name = "truth", .axes = "x y conf", .n = frames, .k = DOR_SYNTH_JOINTS, .a = 3, .data = k->keypoints,
                                 .first = k->first, .count = k->count, .joint = joint_names, .parent = joint_parents, .unit = "pixel"};
-  const dor_series flexion = {.name = "flexion", .n = frames, .k = 1, .a = 1, .data = k->flexion, .first = k->first, .count = k->count, .unit = "deg",
-                              .definition = "180 - angle(neck, right_hip, right_ankle); negative with the neck behind"};
+  const dor_series angles[] = {
+    {.name = "flexion", .n = frames, .k = 1, .a = 1, .data = k->flexion, .first = k->first, .count = k->count, .unit = "deg",
+     .definition = "180 - angle(neck, right_hip, right_ankle); negative with the neck behind"},
+    {.name = "flexion_shoulders", .n = frames, .k = 1, .a = 1, .data = k->shoulders, .first = k->first, .count = k->count, .unit = "deg",
+     .definition = "the same with the middle of the shoulders for the neck"}};
   d->n_silhouettes = 1, d->silhouettes = dor_arena_copy(&d->arena, &silhouettes, sizeof silhouettes);
   d->n_keypoints = 1, d->keypoints = dor_arena_copy(&d->arena, &keypoints, sizeof keypoints);
-  d->n_angles = 1, d->angles = dor_arena_copy(&d->arena, &flexion, sizeof flexion);
+  d->n_angles = k->film ? 2 : 1, d->angles = dor_arena_copy(&d->arena, angles, sizeof angles);
   DOR_NEED(d->silhouettes && d->keypoints && d->angles, NOMEM, "synth");
   return DOR_OK;
 }
 
 /* The settings stand for the source that there is not. */
-static dor_status put_origin(dor_dataset *d, const dor_synth_cfg *c)
+static dor_status put_origin(dor_dataset *d, const dor_synth_cfg *c, const dor_synth_film_cfg *f)
 {
   dor_tree root = {.type = DOR_TREE_GROUP};
   dor_str text = {0};
   DOR_TRY(dor_schema_save(dor_synth_keys, c, &d->arena, &root));
+  dor_tree_write(&root, &text);
+  root.first = NULL;
+  if (f) DOR_TRY(dor_schema_save(dor_synth_film_keys, f, &d->arena, &root));
   dor_tree_write(&root, &text);
   dor_status s = dor_str_status(&text);
   if (!s) dor_hash_bytes(text.s, text.n, d->source_sha256);
@@ -183,15 +234,15 @@ static dor_status put_origin(dor_dataset *d, const dor_synth_cfg *c)
   return s;
 }
 
-static dor_status make(dor_dataset *d, const dor_synth_cfg *c)
+static dor_status make(dor_dataset *d, const dor_synth_cfg *c, const dor_synth_film_cfg *f)
 {
-  columns k;
+  columns k = {.film = f};
   DOR_NEED(c->subjects * DOR_SYNTH_MOVEMENTS * c->frames < INT32_MAX, CONFIG, "synth: %lld people with %lld frames are too many",
            (long long)c->subjects, (long long)c->frames);
-  DOR_TRY(dor_dataset_room((uint64_t)(c->subjects * DOR_SYNTH_MOVEMENTS * c->frames), (uint64_t)(c->size * c->size), "silhouettes",
-                           "fewer subjects or frames, or a smaller size"));
-  DOR_TRY(put_origin(d, c));
+  DOR_TRY(put_origin(d, c, f));
   DOR_TRY(make_columns(&d->arena, c, &k));
+  DOR_TRY(lay_frames(c, &k));
+  DOR_TRY(make_frames(&d->arena, c, &k));
   for (int32_t i = 0; i < c->subjects; i++) {
     dor_synth_person p;
     dor_synth_draw(c, i, &p);
@@ -202,10 +253,12 @@ static dor_status make(dor_dataset *d, const dor_synth_cfg *c)
   return put_trials(d, c, &k);
 }
 
-dor_status dor_synth_make(dor_dataset *d, const dor_synth_cfg *c)
+dor_status dor_synth_make_film(dor_dataset *d, const dor_synth_cfg *c, const dor_synth_film_cfg *f)
 {
   *d = (dor_dataset){0};
-  dor_status s = make(d, c);
+  dor_status s = make(d, c, f);
   if (s) dor_dataset_release(d);
   return s;
 }
+
+dor_status dor_synth_make(dor_dataset *d, const dor_synth_cfg *c) { return dor_synth_make_film(d, c, NULL); }

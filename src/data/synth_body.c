@@ -196,9 +196,17 @@ void dor_synth_jitter(dor_synth_body *b, double sd_m, dor_rng *r)
   shift(&b->head, noise(sd_m, r)), shift(&b->hand, noise(sd_m, r)), shift(&b->toe, noise(sd_m, r)), shift(&b->heel, noise(sd_m, r));
 }
 
-double dor_synth_flexion(const dor_synth_body *b)
+static double flexion(const dor_synth_body *b, dor_point n)
 {
-  const dor_point n = b->joint[DOR_JOINT_neck], h = b->joint[DOR_JOINT_right_hip], a = b->joint[DOR_JOINT_right_ankle];
+  const dor_point h = b->joint[DOR_JOINT_right_hip], a = b->joint[DOR_JOINT_right_ankle];
   const double up = atan2(n.x - h.x, n.y - h.y), leg = atan2(h.x - a.x, h.y - a.y);
   return (up - leg) / radians(1);
+}
+
+double dor_synth_flexion(const dor_synth_body *b) { return flexion(b, b->joint[DOR_JOINT_neck]); }
+
+double dor_synth_flexion_shoulders(const dor_synth_body *b)
+{
+  const dor_point l = b->joint[DOR_JOINT_left_shoulder], r = b->joint[DOR_JOINT_right_shoulder];
+  return flexion(b, (dor_point){(l.x + r.x) / 2, (l.y + r.y) / 2});
 }

@@ -61,6 +61,7 @@ void dor_synth_pose(const dor_synth_person *p, int32_t movement, double phase, d
 void dor_synth_jitter(dor_synth_body *b, double sd_m, dor_rng *r);
 /* Forward flexion: 180 - the angle at the hip between neck and ankle, negative when the neck is behind. */
 double dor_synth_flexion(const dor_synth_body *b);
+double dor_synth_flexion_shoulders(const dor_synth_body *b); /* the same with the middle of the shoulders for the neck */
 
 typedef struct dor_synth_camera { double px_per_m, x0, y0; } dor_synth_camera; /* picture x = x0 + s x, y = y0 - s y */
 dor_synth_camera dor_synth_view(const dor_synth_person *p, int32_t side_px);
