@@ -55,7 +55,7 @@ static void make_inputs(dor_graph *g, const dor_pose_net *net, const dor_pose_lo
 
 static dor_val heat_loss(dor_graph *g, const dor_pose_net *net, int32_t k, dor_val map, const dor_pose_feed *f)
 {
-  char loss[16];
+  char loss[24];
   snprintf(loss, sizeof loss, "heat_loss%d", k);
   dor_val y = dor_heatmap_mse(g, part(g, net, k, map, 0), f->heat[k], f->mask[k]);
   dor_graph_keep(g, y, loss);
