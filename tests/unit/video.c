@@ -251,7 +251,8 @@ TEST(video_damage_is_an_error)
   refused(in(dir, "empty.mp4"), 3, "empty file");
   OK(dor_io_write(in(dir, "text.mp4"), "no video at all\n", 16));
   refused(in(dir, "text.mp4"), 3, "text.mp4: not a video that can be read: Invalid data");
-  OK(dor_io_write(in(dir, "list.mp4"), "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n", 72));
+  static const char list[] = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n";
+  OK(dor_io_write(in(dir, "list.mp4"), list, sizeof list - 1));
   refused(in(dir, "list.mp4"), 3, "not a video");
   refused(in(dir, "none.mp4"), 2, "none.mp4: no such file");
   refused(dir, 3, "not a regular file");
