@@ -120,6 +120,33 @@ static dor_status sync_folder(const char *folder)
   return s;
 }
 
+/* ---- folders whose sync is put off ---- */
+
+enum { MOST_PENDING = 4 }; /* a run folder, its tables and plots */
+static _Thread_local struct {
+  bool on;
+  int n;
+  char folder[MOST_PENDING][PATH_MAX];
+} pending;
+
+static dor_status sync_or_put_off(const char *folder)
+{
+  for (int i = 0; i < pending.n; i++)
+    if (!strcmp(pending.folder[i], folder)) return DOR_OK;
+  if (!pending.on || pending.n == MOST_PENDING) return sync_folder(folder);
+  memcpy(pending.folder[pending.n++], folder, strlen(folder) + 1);
+  return DOR_OK;
+}
+
+void dor_io_gather(void) { pending.on = true; }
+
+dor_status dor_io_settle(dor_status s)
+{
+  for (int i = 0; i < pending.n && !s; i++) s = sync_folder(pending.folder[i]);
+  pending.n = 0, pending.on = false;
+  return s;
+}
+
 dor_status dor_io_stage(dor_io_staged *f, const char *path, unsigned mode)
 {
   static atomic_uint serial;
@@ -137,7 +164,7 @@ dor_status dor_io_commit(dor_io_staged *f)
   dor_status s = dor_io.fsync(f->fd) ? fail(f->path, "sync") : DOR_OK;
   if (dor_io.close(f->fd) && !s) s = fail(f->path, "close");
   if (!s && dor_io.rename(f->temp, f->path)) s = fail(f->path, "rename to");
-  if (!s) return sync_folder(folder_of(f->path, folder));
+  if (!s) return sync_or_put_off(folder_of(f->path, folder));
   dor_io.unlink(f->temp);
   return s;
 }

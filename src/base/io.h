@@ -33,6 +33,12 @@ DOR_MUST dor_status dor_io_stage(dor_io_staged *f, const char *path, unsigned mo
 DOR_MUST dor_status dor_io_commit(dor_io_staged *f);
 void dor_io_drop(dor_io_staged *f);
 
+/* Between the two, this thread's writes leave the sync of their folders to the end: half of what many small files cost. Every file is whole at any
+ * time, as ever; that all of them are there after a power loss is sure when dor_io_settle has returned OK; what says so
+ * (cell.json, DONE) is written after it. s: how the writing went; a failure is handed on, and nothing synced. errors IO */
+void dor_io_gather(void);
+DOR_MUST dor_status dor_io_settle(dor_status s);
+
 /* Append a line to a log-like file with one write(); what is lost on a full disk is lost, training goes on. */
 DOR_MUST dor_status dor_io_append(const char *path, const void *data, size_t size);
 

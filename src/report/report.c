@@ -138,8 +138,10 @@ static dor_status report_run(dor_arena *a, const char *folder, dor_str *screen)
   const char *done = dor_path_join(a, folder, "DONE");
   DOR_NEED(done, NOMEM, "%s", folder);
   DOR_TRY(dor_report_read(a, folder, &m, &p));
-  DOR_TRY(make(a, folder, &m, &p, screen));
-  DOR_TRY(dor_sums_write(a, folder));
+  dor_io_gather();
+  dor_status s = make(a, folder, &m, &p, screen);
+  if (!s) s = dor_sums_write(a, folder);
+  DOR_TRY(dor_io_settle(s));
   return dor_io_write(done, m.result, strlen(m.result));
 }
 

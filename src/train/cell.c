@@ -315,7 +315,7 @@ static bool several_samples(const job *j)
   return several;
 }
 
-static dor_status write_folder(job *j)
+static dor_status write_results(job *j)
 {
   dor_meta meta[DOR_WEIGHTS_META];
   char text[4][64];
@@ -324,7 +324,13 @@ static dor_status write_folder(job *j)
   DOR_TRY(dor_tensors_write(file_of(j, "last.safetensors"), j->n_tensors, j->last, n, meta));
   DOR_TRY(dor_tensors_write(file_of(j, "best.safetensors"), j->n_tensors, j->best, n, meta));
   DOR_TRY(write_predictions(j));
-  if (several_samples(j)) DOR_TRY(write_text(j, "clips.csv", &j->clips));
+  return several_samples(j) ? write_text(j, "clips.csv", &j->clips) : DOR_OK;
+}
+
+static dor_status write_folder(job *j)
+{
+  dor_io_gather();
+  DOR_TRY(dor_io_settle(write_results(j)));
   flush_log(j);
   DOR_TRY(write_cell(j));
   return dor_io_remove(file_of(j, "resume.ckpt"));

@@ -189,7 +189,10 @@ dor_status dor_cell_copy(const dor_cell *c, const char *from, const char *to)
   dor_arena a = {0};
   const char *source = dor_path_join(&a, from, c->path), *target = dor_path_join(&a, to, c->path);
   dor_status s = source && target ? dor_io_mkdirs(target) : DOR_FAIL(NOMEM, "no memory for a path");
-  for (int i = 0; i < CELL_FILES && !s; i++) s = copy_file(&a, source, target, cell_files[i]);
+  dor_io_gather();
+  for (int i = 0; i + 1 < CELL_FILES && !s; i++) s = copy_file(&a, source, target, cell_files[i]);
+  s = dor_io_settle(s);
+  if (!s) s = copy_file(&a, source, target, cell_files[CELL_FILES - 1]);
   dor_arena_release(&a);
   return s;
 }

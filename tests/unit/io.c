@@ -138,6 +138,37 @@ TEST(io_write_survives_faults)
   CHECK(refused == 2 + 4 + 2 + 1 + 1, "%d writes failed", refused);
 }
 
+static int folder_syncs;
+static int count_folders(int fd)
+{
+  struct stat st;
+  folder_syncs += !fstat(fd, &st) && S_ISDIR(st.st_mode);
+  return fsync(fd);
+}
+
+TEST(io_gathered_writes_sync_their_folders_once)
+{
+  char folder[512];
+  snprintf(folder, sizeof folder, "%s", test_folder("gather"));
+  OK(dor_io_mkdirs(in(folder, "sub")));
+  dor_io_calls calls = dor_io;
+  dor_io.fsync = count_folders;
+  folder_syncs = 0;
+  dor_io_gather();
+  for (int i = 0; i < 6; i++) OK(dor_io_write(in(folder, i % 2 ? "a" : "sub/b"), "text", 4));
+  CHECK(folder_syncs == 0 && holds(in(folder, "a"), "text"), "%d folders were synced, or nothing written", folder_syncs);
+  OK(dor_io_settle(DOR_OK));
+  CHECK(folder_syncs == 2, "%d folders were synced", folder_syncs);
+  OK(dor_io_write(in(folder, "a"), "more", 4));
+  CHECK(folder_syncs == 3, "a write after settling was not synced");
+  dor_io_gather();
+  OK(dor_io_write(in(folder, "a"), "x", 1));
+  CHECK(dor_io_settle(DOR_E_DATA) == DOR_E_DATA && folder_syncs == 3, "a failure is handed on");
+  OK(dor_io_write(in(folder, "a"), "y", 1));
+  CHECK(folder_syncs == 4, "%d folders were synced", folder_syncs);
+  dor_io = calls;
+}
+
 TEST(fault_plans) /* in test builds alone */
 {
   (void)state;
