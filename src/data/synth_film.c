@@ -83,16 +83,17 @@ static void put_keypoints(const crew *w, size_t frame, dor_str *out)
 
 static dor_status annotate(crew *w, int32_t trial, int32_t i, const char *name)
 {
-  const int32_t id = ++w->n_pictures;
+  const bool first = !w->n_pictures;
+  const long long id = (long long)w->c->seed * 1000000 + ++w->n_pictures; /* cohorts of two seeds share no image */
   const char *path = dor_arena_fmt(w->a, "%s/frames/%s", w->dir, name);
   const dor_picture p = {w->side, w->side, 3, w->rgb};
   DOR_NEED(path, NOMEM, "a name");
   DOR_TRY(dor_picture_write(path, &p));
-  dor_str_fmt(&w->images, "%s\n{\"id\":%d,\"file_name\":\"%s\",\"width\":%d,\"height\":%d,\"frame\":%d,\"time_s\":", id > 1 ? "," : "", id, name, w->side,
+  dor_str_fmt(&w->images, "%s\n{\"id\":%lld,\"file_name\":\"%s\",\"width\":%d,\"height\":%d,\"frame\":%d,\"time_s\":", first ? "" : ",", id, name, w->side,
               w->side, i);
   dor_str_real(&w->images, i / w->f->fps), dor_str_add(&w->images, "}");
-  dor_str_fmt(&w->annotations, "%s\n{\"id\":%d,\"image_id\":%d,\"category_id\":1,\"iscrowd\":0,\"num_keypoints\":%d,\"keypoints\":[", id > 1 ? "," : "", id, id,
-              w->k);
+  dor_str_fmt(&w->annotations, "%s\n{\"id\":%lld,\"image_id\":%lld,\"category_id\":1,\"iscrowd\":0,\"num_keypoints\":%d,\"keypoints\":[", first ? "" : ",", id,
+              id, w->k);
   put_keypoints(w, (size_t)w->d->keypoints->first[trial] + (size_t)i, &w->annotations);
   dor_str_fmt(&w->annotations, "],\"segmentation\":{\"size\":[%d,%d],\"counts\":[", w->side, w->side);
   const extent e = put_mask(w->mask, w->side, &w->annotations);

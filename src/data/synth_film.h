@@ -24,7 +24,8 @@ DOR_MUST dor_status dor_synth_make_film(dor_dataset *d, const dor_synth_cfg *c, 
 typedef bool dor_synth_watch(void *to, int32_t done, int32_t of); /* videos; false: stop */
 
 /* Film `d` (of dor_synth_make_film with the same settings) into the folder dir: videos/ID_MOVEMENT.mp4, frames/, annotations.json,
- * manifest.csv, labels.csv, proms.csv, cohort.cfg. errors CONFIG: no such key point; UNSUPPORTED: no ffmpeg; IO, NOMEM, STOPPED */
+ * manifest.csv, labels.csv, proms.csv, cohort.cfg. Image ids are seed x 10^6 + 1, 2, ...: a network trained on one seed's pictures can be
+ * validated on another's. errors CONFIG: no such key point; UNSUPPORTED: no ffmpeg; IO, NOMEM, STOPPED */
 DOR_MUST dor_status dor_synth_film(const dor_dataset *d, const dor_synth_cfg *c, const dor_synth_film_cfg *f, const char *dir, dor_synth_watch *watch,
                                    void *to);
 

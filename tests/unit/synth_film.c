@@ -55,6 +55,7 @@ static void check_annotations(const char *dir, const dor_dataset *d)
   OK(dor_coco_read(&c, in(dir, "annotations.json")));
   CHECK(c.synthetic && c.n_images == c.n_annotations && c.n_images >= 2 * PEOPLE * 4 && c.category->k == 17, "%d pictures", c.n_images);
   CHECK(!strcmp(c.category->joint[10], "right_wrist") && c.category->n_bones > 8, "%s, %d bones", c.category->joint[10], c.category->n_bones);
+  CHECK(c.image[0].id == 4000001 && c.image[1].id == 4000002, "image ids from %lld", (long long)c.image[0].id);
   int32_t at = 0;
   for (int32_t t = 0; t < d->n_trials; t++)
     for (int32_t i = 0; i < d->keypoints->count[t]; i += 4, at++) {
