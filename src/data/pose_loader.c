@@ -92,7 +92,7 @@ static dor_status read_picture(const dor_pose_loader *l, buffer *b, int32_t row)
   dor_arena a = {0};
   dor_picture p = {0};
   const char *path = dor_path_join(&a, s->folder, im->file);
-  dor_status status = path ? dor_picture_read(path, 3, &p) : DOR_FAIL(NOMEM, "no memory for a path");
+  dor_status status = path ? dor_picture_read_stored(path, 3, &p) : DOR_FAIL(NOMEM, "no memory for a path");
   if (!status && (p.h != im->h || p.w != im->w))
     status = DOR_FAIL(DATA, "%s: %d x %d pixels, %s says %d x %d", path, p.h, p.w, s->coco->path, im->h, im->w);
   for (int32_t y = 0; y < p.h && !status; y++) memcpy(to + (size_t)y * (size_t)s->w * 3, p.pixels + (size_t)y * (size_t)p.w * 3, (size_t)p.w * 3);

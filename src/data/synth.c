@@ -242,6 +242,7 @@ static dor_status make(dor_dataset *d, const dor_synth_cfg *c, const dor_synth_f
   DOR_TRY(put_origin(d, c, f));
   DOR_TRY(make_columns(&d->arena, c, &k));
   DOR_TRY(lay_frames(c, &k));
+  DOR_TRY(dor_dataset_room((uint64_t)k.frames, (uint64_t)(c->size * c->size), "silhouettes", "fewer subjects or frames, or a smaller size"));
   DOR_TRY(make_frames(&d->arena, c, &k));
   for (int32_t i = 0; i < c->subjects; i++) {
     dor_synth_person p;
