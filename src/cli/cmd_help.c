@@ -11,7 +11,7 @@
 #include "data/import.h"
 #include "data/synth_film.h"
 #include "nn/nn.h"
-#include "train/experiment.h"
+#include "train/pose_plan.h"
 
 typedef void topic(const dor_cli *c, dor_str *out);
 
@@ -44,6 +44,16 @@ static void models(const dor_cli *c, dor_str *out)
   put_models(c, out);
 }
 
+/* The groups that only a pose experiment has, or has in its own way. */
+static void pose_config(const dor_cli *c, dor_str *out)
+{
+  for (const dor_section *s = dor_pose_sections; s->name; s++) {
+    char title[64];
+    snprintf(title, sizeof title, "%s, with task = \"pose\"", s->name);
+    if (*s->name && s->keys != dor_train_keys && s->keys != dor_cpu_keys) keys(c, title, s->help, s->keys, out);
+  }
+}
+
 static void config(const dor_cli *c, dor_str *out)
 {
   if (c->base) {
@@ -57,6 +67,7 @@ static void config(const dor_cli *c, dor_str *out)
   keys(c, "inputs.NAME", "what the arms may use", dor_source_keys, out);
   heading(c, "nets.NAME", "networks: kind, weights (a file: what fits of it is what they begin with), and the keys of that kind (dorsum help models)", out);
   heading(c, "arms.NAME", "one row of the table: title, use, fusion, net, skip = true; and any of target, split, train, score, augment, inputs, nets", out);
+  pose_config(c, out);
   keys(c, "synth", "dorsum synth key=value, and data = \"synth:key=value,...\"", dor_synth_keys, out);
   keys(c, "synth --video", "dorsum synth --video key=value, also those of synth", dor_synth_film_keys, out);
   keys(c, "import", "dorsum import silhouettes|images|idx SRC key=value", dor_import_keys, out);

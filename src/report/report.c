@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "report/meta.h"
 #include "report/output.h"
+#include "report/pose.h"
 
 static dor_status make(dor_arena *a, const char *folder, const dor_report_meta *m, const dor_predictions *p, dor_str *screen)
 {
@@ -137,9 +138,10 @@ static dor_status report_run(dor_arena *a, const char *folder, dor_str *screen)
   dor_predictions p;
   const char *done = dor_path_join(a, folder, "DONE");
   DOR_NEED(done, NOMEM, "%s", folder);
-  DOR_TRY(dor_report_read(a, folder, &m, &p));
+  const bool pose = dor_report_is_pose(folder);
+  if (!pose) DOR_TRY(dor_report_read(a, folder, &m, &p));
   dor_io_gather();
-  dor_status s = make(a, folder, &m, &p, screen);
+  dor_status s = pose ? dor_report_pose(a, folder, screen, &m.result) : make(a, folder, &m, &p, screen);
   if (!s) s = dor_sums_write(a, folder);
   DOR_TRY(dor_io_settle(s));
   return dor_io_write(done, m.result, strlen(m.result));

@@ -81,7 +81,7 @@ static dor_status find_weights(dor_arena *a, const dor_tree *t, dor_net *net)
   return resolve(a, t, "weights", &net->weights);
 }
 
-static dor_status load_net(dor_arena *a, const dor_tree *t, dor_net *net)
+dor_status dor_net_load(dor_arena *a, const dor_tree *t, dor_net *net)
 {
   static const char *const skip[] = {"kind", "weights", NULL};
   char where[256];
@@ -171,7 +171,7 @@ dor_status dor_variant_load(dor_arena *a, const dor_tree *root, const char *path
   DOR_TRY(members(root, "nets", &t, &v->n_nets));
   v->net = dor_arena_alloc(a, (size_t)v->n_nets * sizeof *v->net);
   if (!v->net) return no_memory();
-  for (int32_t i = 0; t; t = t->next) DOR_TRY(load_net(a, t, &v->net[i++]));
+  for (int32_t i = 0; t; t = t->next) DOR_TRY(dor_net_load(a, t, &v->net[i++]));
   DOR_TRY(members(root, "inputs", &t, &v->n_inputs));
   v->input = dor_arena_alloc(a, (size_t)v->n_inputs * sizeof *v->input);
   if (!v->input) return no_memory();
@@ -180,7 +180,7 @@ dor_status dor_variant_load(dor_arena *a, const dor_tree *root, const char *path
   return DOR_OK;
 }
 
-static dor_tree *add_group(dor_arena *a, dor_tree *to, const char *name)
+dor_tree *dor_tree_group(dor_arena *a, dor_tree *to, const char *name)
 {
   dor_tree **last = &to->first;
   while (*last) last = &(*last)->next;
@@ -189,13 +189,13 @@ static dor_tree *add_group(dor_arena *a, dor_tree *to, const char *name)
   return *last;
 }
 
-static dor_status save_net(dor_arena *a, const dor_net *net, dor_tree *nets)
+dor_status dor_net_save(dor_arena *a, const dor_net *net, dor_tree *nets)
 {
-  dor_tree *group = add_group(a, nets, net->name), *kind = group ? add_group(a, group, "kind") : NULL;
+  dor_tree *group = dor_tree_group(a, nets, net->name), *kind = group ? dor_tree_group(a, group, "kind") : NULL;
   if (!kind) return no_memory();
   kind->type = DOR_TREE_TEXT, kind->text = net->model->name;
   const dor_tree *said = dor_tree_find(net->tree, "weights");
-  dor_tree *weights = said && *said->text ? add_group(a, group, "weights") : NULL;
+  dor_tree *weights = said && *said->text ? dor_tree_group(a, group, "weights") : NULL;
   if (said && *said->text && !weights) return no_memory();
   if (weights) weights->type = DOR_TREE_TEXT, weights->text = said->text;
   return dor_schema_save(net->model->keys, net->cfg, a, group);
@@ -207,14 +207,14 @@ dor_status dor_variant_save(dor_arena *a, const dor_variant *v, dor_tree **out)
   if (!root) return no_memory();
   root->type = DOR_TREE_GROUP, root->file = "defaults";
   DOR_TRY(dor_settings_save(a, &v->set, root));
-  dor_tree *inputs = add_group(a, root, "inputs"), *nets = add_group(a, root, "nets");
+  dor_tree *inputs = dor_tree_group(a, root, "inputs"), *nets = dor_tree_group(a, root, "nets");
   if (!inputs || !nets) return no_memory();
   for (int32_t i = 0; i < v->n_inputs; i++) {
-    dor_tree *group = add_group(a, inputs, v->input[i].name);
+    dor_tree *group = dor_tree_group(a, inputs, v->input[i].name);
     if (!group) return no_memory();
     DOR_TRY(dor_schema_save(dor_source_keys, &v->input[i].source, a, group));
   }
-  for (int32_t i = 0; i < v->n_nets; i++) DOR_TRY(save_net(a, &v->net[i], nets));
+  for (int32_t i = 0; i < v->n_nets; i++) DOR_TRY(dor_net_save(a, &v->net[i], nets));
   return DOR_OK;
 }
 

@@ -13,9 +13,6 @@
 #include "base/version.h"
 #include "train/cell.h"
 
-static const char *const cell_files[] = {"train.csv", "log.txt", "best.safetensors", "last.safetensors", "predictions.csv", "clips.csv", "cell.json"};
-enum { CELL_FILES = sizeof cell_files / sizeof *cell_files };
-
 /* ---- hashes ---- */
 
 static dor_status add_keys(dor_hash *h, const char *label, const dor_key *keys, const void *cfg)
@@ -176,12 +173,24 @@ static dor_status copy_file(dor_arena *a, const char *from, const char *to, cons
   size_t n;
   const char *source = dor_path_join(a, from, name), *target = dor_path_join(a, to, name);
   DOR_NEED(source && target, NOMEM, "no memory for a path");
-  dor_status s = dor_io_read(source, (size_t)8 << 30, &data, &n);
-  if (s == DOR_E_NOTFOUND && (!strcmp(name, "clips.csv") || !strcmp(name, "log.txt"))) return DOR_OK;
-  DOR_TRY(s);
-  s = dor_io_write(target, data, n);
+  DOR_TRY(dor_io_read(source, (size_t)8 << 30, &data, &n));
+  dor_status s = dor_io_write(target, data, n);
   dor_free(data);
   return s;
+}
+
+/* cell.json last: it says that all is there. */
+static dor_status copy_files(dor_arena *a, const char *from, const char *to)
+{
+  const char *const *name;
+  size_t n;
+  DOR_TRY(dor_io_list(a, from, &name, &n));
+  dor_io_gather();
+  dor_status s = DOR_OK;
+  for (size_t i = 0; i < n && !s; i++)
+    if (strcmp(name[i], "cell.json") && strcmp(name[i], "resume.ckpt") && !strstr(name[i], ".tmp.")) s = copy_file(a, from, to, name[i]);
+  DOR_TRY(dor_io_settle(s));
+  return copy_file(a, from, to, "cell.json");
 }
 
 dor_status dor_cell_copy(const dor_cell *c, const char *from, const char *to)
@@ -189,10 +198,7 @@ dor_status dor_cell_copy(const dor_cell *c, const char *from, const char *to)
   dor_arena a = {0};
   const char *source = dor_path_join(&a, from, c->path), *target = dor_path_join(&a, to, c->path);
   dor_status s = source && target ? dor_io_mkdirs(target) : DOR_FAIL(NOMEM, "no memory for a path");
-  dor_io_gather();
-  for (int i = 0; i + 1 < CELL_FILES && !s; i++) s = copy_file(&a, source, target, cell_files[i]);
-  s = dor_io_settle(s);
-  if (!s) s = copy_file(&a, source, target, cell_files[CELL_FILES - 1]);
+  if (!s) s = copy_files(&a, source, target);
   dor_arena_release(&a);
   return s;
 }

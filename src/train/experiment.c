@@ -7,6 +7,7 @@
 
 #include "base/io.h"
 #include "train/arm.h"
+#include "train/pose_plan.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -182,6 +183,18 @@ static dor_status find_data(dor_experiment *e, const dor_tree *root)
   return e->data ? DOR_OK : no_memory();
 }
 
+static dor_status read_pose(dor_experiment *e, const dor_tree *root)
+{
+  dor_tree *tree;
+  dor_pose_plan *plan = dor_arena_alloc(&e->arena, sizeof *plan);
+  if (!plan) return no_memory();
+  DOR_TRY(dor_pose_plan_load(&e->arena, root, e->path, plan));
+  DOR_TRY(dor_pose_plan_save(&e->arena, plan, &tree));
+  e->pose = plan, e->tree = tree;
+  e->top = plan->top, e->cpu = plan->cpu, e->data = plan->train_file;
+  return check_name(e, root);
+}
+
 static dor_status read_all(dor_experiment *e, const char *const assign[], int32_t n_assign)
 {
   dor_tree *root, *plain, *resolved, *typed = dor_arena_alloc(&e->arena, sizeof *typed);
@@ -192,6 +205,7 @@ static dor_status read_all(dor_experiment *e, const char *const assign[], int32_
   DOR_TRY(dor_tree_read_extended(&e->arena, e->path, &root));
   for (int32_t i = 0; i < n_assign; i++) DOR_TRY(dor_tree_assign(&e->arena, typed, assign[i]));
   DOR_TRY(dor_tree_lay(&e->arena, root, typed));
+  if (dor_pose_asked(root)) return read_pose(e, root);
   dor_tree *arms = detach(root, "arms");
   DOR_TRY(dor_variant_load(&e->arena, root, e->path, &v));
   e->top = v.set.top, e->target = v.set.target, e->split = v.set.split, e->compare = v.set.compare, e->cpu = v.set.cpu;

@@ -50,7 +50,8 @@ typedef struct dor_cpu_cfg { /* cpu.def: threads conv */
 } dor_cpu_cfg;
 extern const dor_key dor_cpu_keys[];
 
-typedef struct dor_top_cfg { /* top.def: experiment title question data seeds baselines fusion net use precision deterministic quick level bootstrap */
+enum { DOR_TASK_CLASSIFY, DOR_TASK_POSE }; /* task */
+typedef struct dor_top_cfg { /* top.def: experiment task title question data seeds baselines fusion net use precision deterministic quick level bootstrap */
 #include "base/keys_fields.h"
 #include "train/top.def"
 #include "base/keys_end.h"
@@ -101,8 +102,9 @@ typedef struct dor_experiment {
   dor_split_cfg split;
   dor_compare_cfg compare;
   dor_cpu_cfg cpu;
-  int32_t n_arms;
+  int32_t n_arms;            /* 0 with `pose` */
   const dor_arm *arm;
+  const struct dor_pose_plan *pose; /* task = "pose" (train/pose_plan.h); else NULL */
   const dor_tree *tree;      /* resolved, arms inside, paths as written */
 } dor_experiment;
 

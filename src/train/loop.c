@@ -23,7 +23,7 @@ void dor_loop_begin(dor_loop *l)
 }
 
 /* Exponent bits all set: infinite or not a number. */
-static bool finite_all(const float *x, size_t n)
+bool dor_finite_all(const float *x, size_t n)
 {
   uint32_t bad = 0;
 #pragma omp simd reduction(| : bad)
@@ -74,7 +74,7 @@ dor_status dor_loop_step(dor_loop *l)
   DOR_TRY(dor_loader_next(l->train, &b));
   double loss = accumulate(r, &b, &step);
   if (!isfinite(loss)) return refuse_numbers(l, "loss", rate);
-  if (!finite_all(r->blocks.at[DOR_GRAD], r->net->params.param_bytes / sizeof(float))) return refuse_numbers(l, "gradient", rate);
+  if (!dor_finite_all(r->blocks.at[DOR_GRAD], r->net->params.param_bytes / sizeof(float))) return refuse_numbers(l, "gradient", rate);
   dor_instance_run(r->update, &step);
   l->at.loss_sum += loss;
   l->at.last_lr = rate;
@@ -143,8 +143,8 @@ static void write_row(const dor_loop *l, double loss, double inner)
 static dor_status end_epoch(dor_loop *l)
 {
   double loss = l->at.loss_sum / (double)l->at.batch, inner = NAN;
-  if (!finite_all(l->replica->param, l->replica->net->params.param_bytes / sizeof(float)) ||
-      !finite_all(l->replica->blocks.at[DOR_STATE], l->replica->net->params.state_bytes / sizeof(float)))
+  if (!dor_finite_all(l->replica->param, l->replica->net->params.param_bytes / sizeof(float)) ||
+      !dor_finite_all(l->replica->blocks.at[DOR_STATE], l->replica->net->params.state_bytes / sizeof(float)))
     return refuse_numbers(l, "weight", l->at.last_lr);
   l->at.epoch++;
   l->at.batch = 0;

@@ -16,6 +16,7 @@ typedef struct dor_position { /* saved in a checkpoint as it stands */
   int64_t step;               /* updates done */
   int64_t best_epoch, since_best, done;
   double loss_sum, best, last_lr;
+  double part_sum[8];         /* of the loss's terms, where there are several (pose) */
 } dor_position;
 
 typedef struct dor_loop {
@@ -34,6 +35,8 @@ typedef struct dor_loop {
 
 /* The seed of a cell's weights and shuffling: of the experiment's seed, the repeat and the fold. */
 uint64_t dor_loop_seed(int64_t seed, int32_t repeat, int32_t fold);
+
+bool dor_finite_all(const float *x, size_t n);
 
 /* A fresh start: position 0, weights drawn. The loaders stand at the position in `at` when the loop goes on. */
 void dor_loop_begin(dor_loop *l);

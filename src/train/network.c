@@ -97,10 +97,10 @@ static void build_training(const maker *m, dor_graph *g, bool accumulate)
 
 /* ---- programs ---- */
 
-static dor_status compile(const maker *m, dor_graph *g, dor_program **out)
+dor_status dor_network_compile(dor_graph *g, const dor_cpu_cfg *cpu, dor_program **out)
 {
   static const char *const conv[] = {"auto", "direct", "winograd"};
-  dor_program_options o = {.threads = (int32_t)m->cpu->threads, .conv = conv[m->cpu->conv]};
+  dor_program_options o = {.threads = (int32_t)cpu->threads, .conv = conv[cpu->conv]};
   dor_status s = dor_graph_status(g);
   if (s) return dor_graph_release(g), s;
   return dor_program_build(out, g, &dor_backend_cpu, &o);
@@ -111,7 +111,7 @@ static dor_status build_accumulate(const maker *m, bool more, dor_program **out)
   dor_graph g;
   dor_graph_init(&g, &m->net->params, true);
   build_training(m, &g, more);
-  return compile(m, &g, out);
+  return dor_network_compile(&g, m->cpu, out);
 }
 
 static dor_optim_cfg optim_of(const dor_train_cfg *t)
@@ -120,17 +120,17 @@ static dor_optim_cfg optim_of(const dor_train_cfg *t)
                          .momentum = t->momentum, .nesterov = t->nesterov, .clip = t->clip, .ema = t->ema};
 }
 
-static dor_status build_update(const maker *m)
+dor_status dor_network_update(dor_network *net, const dor_train_cfg *t, const dor_cpu_cfg *cpu)
 {
-  dor_optim_cfg c = optim_of(&m->arm->train);
+  dor_optim_cfg c = optim_of(t);
   dor_graph g;
-  dor_graph_init(&g, &m->net->params, true);
+  dor_graph_init(&g, &net->params, true);
   dor_status s = dor_optim_build(&g, &c);
   if (s) return dor_graph_release(&g), s;
-  m->net->moment_bytes = dor_optim_moment_bytes(&m->net->params, &c);
-  m->net->ema = c.ema > 0;
-  m->net->ema_offset = dor_optim_ema_offset(&m->net->params, &c);
-  return compile(m, &g, &m->net->update);
+  net->moment_bytes = dor_optim_moment_bytes(&net->params, &c);
+  net->ema = c.ema > 0;
+  net->ema_offset = dor_optim_ema_offset(&net->params, &c);
+  return dor_network_compile(&g, cpu, &net->update);
 }
 
 static dor_status build_eval(const maker *m)
@@ -138,7 +138,7 @@ static dor_status build_eval(const maker *m)
   dor_graph g;
   dor_graph_init(&g, &m->net->params, false);
   dor_graph_keep(&g, build_output(m, &g, m->net->eval_batch), "logits");
-  return compile(m, &g, &m->net->eval);
+  return dor_network_compile(&g, m->cpu, &m->net->eval);
 }
 
 static dor_status check_batch(const maker *m)
@@ -169,7 +169,7 @@ static dor_status build(const maker *m)
   for (int32_t j = 0; j < net->n_slots; j++) DOR_TRY(check_takes(m, net_of(m, j), j));
   DOR_TRY(build_accumulate(m, false, &net->first));
   if (net->parts > 1) DOR_TRY(build_accumulate(m, true, &net->more));
-  DOR_TRY(build_update(m));
+  DOR_TRY(dor_network_update(net, &m->arm->train, m->cpu));
   DOR_TRY(build_eval(m));
   return take_starts(m);
 }
@@ -214,8 +214,9 @@ static size_t block_bytes(const dor_network *net, dor_kind kind)
 
 static const dor_kind kinds[] = {DOR_PARAM, DOR_GRAD, DOR_STATE, DOR_MOMENT};
 
-static dor_status make_blocks(dor_replica *r)
+dor_status dor_replica_blocks(dor_replica *r, const dor_network *net)
 {
+  *r = (dor_replica){.net = net};
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
     r->blocks.at[kinds[k]] = dor_block_alloc(block_bytes(r->net, kinds[k]));
     DOR_NEED(r->blocks.at[kinds[k]], NOMEM, "no memory for a model of %zu bytes", block_bytes(r->net, kinds[k]));
@@ -263,8 +264,7 @@ static dor_status make_instances(dor_replica *r)
 
 dor_status dor_replica_make(dor_replica *r, const dor_network *net)
 {
-  *r = (dor_replica){.net = net};
-  dor_status s = make_blocks(r);
+  dor_status s = dor_replica_blocks(r, net);
   if (!s) s = make_instances(r);
   if (s) dor_replica_release(r);
   return s;
@@ -287,7 +287,8 @@ size_t dor_replica_bytes(const dor_network *net)
 {
   size_t n = block_bytes(net, DOR_PARAM) + block_bytes(net, DOR_STATE);
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) n += block_bytes(net, kinds[k]);
-  n += dor_program_pool_bytes(net->first) + dor_program_pool_bytes(net->update) + dor_program_pool_bytes(net->eval);
+  n += dor_program_pool_bytes(net->first) + dor_program_pool_bytes(net->update);
+  if (net->eval) n += dor_program_pool_bytes(net->eval);
   return net->more ? n + dor_program_pool_bytes(net->more) : n;
 }
 

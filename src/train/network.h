@@ -29,6 +29,11 @@ struct dor_branch;
 DOR_MUST dor_status dor_network_build(dor_network *net, const dor_arm *arm, const struct dor_branch *b, int32_t n_out, const dor_cpu_cfg *cpu);
 void dor_network_release(dor_network *net);
 
+/* The parts, for networks that are put together elsewhere (pose_program.c): a graph as a program (the graph is taken over), and the
+ * update over the table's parameters. */
+DOR_MUST dor_status dor_network_compile(dor_graph *g, const dor_cpu_cfg *cpu, dor_program **out);
+DOR_MUST dor_status dor_network_update(dor_network *net, const dor_train_cfg *t, const dor_cpu_cfg *cpu);
+
 /* A worker's memory of one network: blocks, instances, the best weights so far. */
 typedef struct dor_replica {
   const dor_network *net;
@@ -42,6 +47,7 @@ typedef struct dor_replica {
   void *best_param, *best_state;
 } dor_replica; /* zero-initialised is releasable */
 
+DOR_MUST dor_status dor_replica_blocks(dor_replica *r, const dor_network *net); /* the blocks alone; release also after a failure */
 DOR_MUST dor_status dor_replica_make(dor_replica *r, const dor_network *net);
 void dor_replica_release(dor_replica *r);
 size_t dor_replica_bytes(const dor_network *net); /* blocks and pools of one worker */

@@ -21,6 +21,7 @@
 #include "train/folder.h"
 #include "train/gather.h"
 #include "train/leakage.h"
+#include "train/pose_run.h"
 #include "train/record.h"
 #include "train/setup.h"
 
@@ -296,6 +297,7 @@ dor_status dor_run(const dor_experiment *e, const dor_run_options *o, dor_run_re
 {
   dor_setup u = {0};
   *out = (dor_run_result){0};
+  if (e->pose) return dor_pose_run_experiment(e, o, out);
   dor_status s = open_and_run(&u, e, o, out);
   dor_setup_release(&u);
   return s;

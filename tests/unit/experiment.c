@@ -125,7 +125,7 @@ TEST(experiment_refuses_what_does_not_exist_yet)
 TEST(experiment_refuses)
 {
   static const struct { const char *text, *want; } bad[] = {
-      {"x = 1;", "t.cfg:2: no key 'x'; there are: experiment, title"},
+      {"x = 1;", "t.cfg:2: no key 'x'; there are: experiment, task"},
       {"trian = { lr = 1; };", "t.cfg:2: no key 'trian'; did you mean 'train'?"},
       {"train = { lrr = 1; };", "t.cfg:2: no key 'lrr'; did you mean 'lr'?"},
       {"train = 5;", "t.cfg:2: 'train' wants a group { ... }, got 5"},

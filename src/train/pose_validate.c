@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/pose_validate.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "data/picture.h"
+#include "pose/infer.h"
+
+enum { TOGETHER = 16 }; /* pictures that are handed over at once: those of one size run together */
+
+/* ---- truth ---- */
+
+typedef struct order { int64_t id; int32_t image; } order;
+
+static int by_id(const void *a, const void *b)
+{
+  const order *x = a, *y = b;
+  return (x->id > y->id) - (x->id < y->id);
+}
+
+/* [n_images] the place of each image in the order of ids, as the figures want it. */
+static dor_status rank_images(dor_arena *a, const dor_coco *c, int32_t **out)
+{
+  order *o = dor_arena_alloc(a, (size_t)c->n_images * sizeof *o);
+  *out = dor_arena_alloc(a, (size_t)c->n_images * sizeof **out);
+  DOR_NEED(o && *out, NOMEM, "no memory for %d images", c->n_images);
+  for (int32_t i = 0; i < c->n_images; i++) o[i] = (order){c->image[i].id, i};
+  qsort(o, (size_t)c->n_images, sizeof *o, by_id);
+  for (int32_t i = 0; i < c->n_images; i++) (*out)[o[i].image] = i;
+  return DOR_OK;
+}
+
+typedef struct truth { int32_t *image, *labelled; double *joint, *box, *area; uint8_t *crowd; } truth;
+
+static void put_person(const dor_coco_annotation *p, int32_t k, int32_t rank, int32_t at, truth *t)
+{
+  t->image[at] = rank, t->labelled[at] = p->n_labelled, t->crowd[at] = p->crowd;
+  t->area[at] = isnan(p->area) ? 0.53 * p->bbox[2] * p->bbox[3] : p->area; /* CrowdPose's rule for files without areas */
+  memcpy(t->joint + 3 * k * at, p->keypoint, 3 * (size_t)k * sizeof(double));
+  memcpy(t->box + 4 * at, p->bbox, sizeof p->bbox);
+}
+
+static dor_status check_person(const dor_coco *c, const dor_coco_annotation *p)
+{
+  DOR_NEED(!isnan(p->bbox[0]), DATA, "%s: annotation id %lld has no 'bbox', which validation wants", c->path, (long long)p->id);
+  return DOR_OK;
+}
+
+static dor_status make_truth(dor_arena *a, const dor_pose_study *s, const int32_t *rank, dor_kp_truth *out)
+{
+  const dor_coco *c = &s->valid;
+  const int32_t k = s->plan->keypoints.k;
+  const size_t n = (size_t)c->n_annotations + 1;
+  truth t = {dor_arena_alloc(a, n * sizeof(int32_t)), dor_arena_alloc(a, n * sizeof(int32_t)), dor_arena_alloc(a, n * 3 * (size_t)k * sizeof(double)),
+             dor_arena_alloc(a, n * 4 * sizeof(double)), dor_arena_alloc(a, n * sizeof(double)), dor_arena_alloc(a, n)};
+  DOR_NEED(t.image && t.labelled && t.joint && t.box && t.area && t.crowd, NOMEM, "no memory for %d people", c->n_annotations);
+  *out = (dor_kp_truth){.k = k, .n_images = c->n_images, .image = t.image, .joint = t.joint, .box = t.box, .area = t.area, .crowd = t.crowd,
+                        .labelled = t.labelled, .sigma = s->plan->keypoints.sigma};
+  for (int32_t i = 0; i < c->n_annotations; i++) {
+    const dor_coco_annotation *p = &c->annotation[i];
+    if (p->category != s->valid_category) continue;
+    DOR_TRY(check_person(c, p));
+    put_person(p, k, rank[p->image], out->n++, &t);
+  }
+  return DOR_OK;
+}
+
+/* ---- detections ---- */
+
+typedef struct found { /* grows with the pictures */
+  int32_t n, cap, k, *image;
+  double *joint, *score;
+} found;
+
+static dor_status grow(found *f, int32_t more)
+{
+  if (f->n + more <= f->cap) return DOR_OK;
+  const size_t cap = 2 * (size_t)(f->n + more);
+  int32_t *image = dor_realloc(f->image, cap * sizeof *image);
+  if (image) f->image = image;
+  double *joint = dor_realloc(f->joint, cap * 3 * (size_t)f->k * sizeof *joint);
+  if (joint) f->joint = joint;
+  double *score = dor_realloc(f->score, cap * sizeof *score);
+  if (score) f->score = score;
+  DOR_NEED(image && joint && score, NOMEM, "no memory for %zu detections", cap);
+  f->cap = (int32_t)cap;
+  return DOR_OK;
+}
+
+static void put_result(const dor_pose_study *s, int32_t image, const found *f, int32_t at, dor_str *out)
+{
+  const dor_coco *c = &s->valid;
+  dor_str_fmt(out, "%s{\"image_id\": %lld, \"category_id\": %lld, \"keypoints\": [", at ? ",\n " : "", (long long)c->image[image].id,
+              (long long)c->category[s->valid_category].id);
+  for (int32_t i = 0; i < 3 * f->k; i++) {
+    if (i) dor_str_add(out, ", ");
+    dor_str_real(out, f->joint[(size_t)at * 3 * (size_t)f->k + (size_t)i]);
+  }
+  dor_str_add(out, "], \"score\": ");
+  dor_str_real(out, f->score[at]);
+  dor_str_add(out, "}");
+}
+
+static dor_status take_people(const dor_pose_study *s, const int32_t *rank, int32_t image, const dor_people *p, found *f, dor_str *results)
+{
+  DOR_TRY(grow(f, p->n));
+  for (int32_t i = 0; i < p->n; i++, f->n++) {
+    f->image[f->n] = rank[image], f->score[f->n] = (double)p->score[i];
+    for (int32_t j = 0; j < 3 * f->k; j++) f->joint[f->n * 3 * f->k + j] = (double)p->joint[i * 3 * f->k + j];
+    if (results) put_result(s, image, f, f->n, results);
+  }
+  return DOR_OK;
+}
+
+static dor_status read_pictures(const dor_pose_study *s, int32_t from, int32_t n, dor_picture *p)
+{
+  dor_arena a = {0};
+  dor_status status = DOR_OK;
+  for (int32_t i = 0; i < n && !status; i++) {
+    const char *path = dor_path_join(&a, s->plan->valid_folder, s->valid.image[from + i].file);
+    status = path ? dor_picture_read_stored(path, 3, &p[i]) : DOR_FAIL(NOMEM, "no memory for a path");
+  }
+  dor_arena_release(&a);
+  return status;
+}
+
+static dor_status find_some(const dor_pose_study *s, dor_finder *net, const int32_t *rank, int32_t from, int32_t n, found *f, dor_str *results)
+{
+  dor_picture p[TOGETHER] = {{0}};
+  dor_people people[TOGETHER];
+  dor_arena a = {0};
+  dor_status status = read_pictures(s, from, n, p);
+  if (!status) status = dor_finder_run(net, n, p, &a, people);
+  for (int32_t i = 0; i < n && !status; i++) status = take_people(s, rank, from + i, &people[i], f, results);
+  for (int32_t i = 0; i < n; i++) dor_free(p[i].pixels);
+  dor_arena_release(&a);
+  return status;
+}
+
+static dor_status find_all(const dor_pose_study *s, dor_pose_trainer *t, const int32_t *rank, found *f, dor_str *results)
+{
+  dor_finder *net;
+  dor_finder_model m = {.model = s->plan->net.model, .cfg = s->plan->net.cfg, .params = &t->net.params, .blocks = t->replica.blocks,
+                      .keypoints = &s->plan->keypoints};
+  dor_pose_cfg c = s->plan->decode;
+  m.blocks.at[DOR_PARAM] = t->replica.param;
+  if (!c.size) c.size = s->plan->pose.input;
+  if (!c.threads) c.threads = s->plan->cpu.threads;
+  DOR_TRY(dor_finder_over(&net, &m, &c));
+  dor_status status = DOR_OK;
+  if (results) dor_str_add(results, "[");
+  for (int32_t i = 0; i < s->valid.n_images && !status; i += TOGETHER)
+    status = find_some(s, net, rank, i, s->valid.n_images - i < TOGETHER ? s->valid.n_images - i : TOGETHER, f, results);
+  if (results) dor_str_add(results, "]\n");
+  dor_finder_close(net);
+  return status;
+}
+
+/* ---- figures ---- */
+
+static int rising(const void *a, const void *b)
+{
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* One resample of the pictures: the ten figures, in their order. */
+static dor_status resample(const dor_kp_matches *m, const int32_t *times, double out[DOR_KP_FIGURES])
+{
+  static const struct { dor_kp_area area; int32_t threshold; } of[] = {
+      {DOR_KP_ALL, -1}, {DOR_KP_ALL, 0}, {DOR_KP_ALL, 5}, {DOR_KP_MEDIUM, -1}, {DOR_KP_LARGE, -1}};
+  for (int i = 0; i < 5; i++) DOR_TRY(dor_kp_average(m, of[i].area, of[i].threshold, times, &out[i], &out[i + 5]));
+  return DOR_OK;
+}
+
+/* Percentiles of one figure's replicates; undefined ones are left out. */
+static void limits(double *v, int64_t n, double level, double *lo, double *hi)
+{
+  int64_t k = 0;
+  for (int64_t i = 0; i < n; i++)
+    if (!isnan(v[i])) v[k++] = v[i];
+  if (!k) return;
+  qsort(v, (size_t)k, sizeof *v, rising);
+  *lo = v[(int64_t)floor((1 - level) / 2 * (double)(k - 1))];
+  *hi = v[(int64_t)ceil((1 + level) / 2 * (double)(k - 1))];
+}
+
+static dor_status bootstrap(dor_arena *a, const dor_pose_study *s, const dor_kp_matches *m, int64_t n, dor_pose_figures *out)
+{
+  const int32_t images = m->n_images;
+  int32_t *times = dor_arena_alloc(a, (size_t)images * sizeof *times);
+  double *v = dor_arena_alloc(a, (size_t)n * DOR_KP_FIGURES * sizeof *v);
+  DOR_NEED(times && v, NOMEM, "no memory for %lld replicates", (long long)n);
+  for (int64_t r = 0; r < n; r++) {
+    double one[DOR_KP_FIGURES];
+    dor_rng rng = dor_rng_stream(2026, dor_hash_name("pose bootstrap"), (uint64_t)r);
+    memset(times, 0, (size_t)images * sizeof *times);
+    for (int32_t i = 0; i < images; i++) times[dor_rng_below(&rng, (uint32_t)images)]++;
+    DOR_TRY(resample(m, times, one));
+    for (int f = 0; f < DOR_KP_FIGURES; f++) v[(int64_t)f * n + r] = one[f];
+  }
+  for (int f = 0; f < DOR_KP_FIGURES; f++) limits(v + (int64_t)f * n, n, s->plan->top.level, &out->lo[f], &out->hi[f]);
+  return DOR_OK;
+}
+
+static dor_status judge(dor_arena *a, const dor_pose_study *s, const dor_kp_truth *t, const found *f, int64_t replicates, dor_pose_figures *out)
+{
+  dor_kp_matches m;
+  const dor_kp_found d = {.n = f->n, .image = f->image, .joint = f->joint, .score = f->score};
+  DOR_TRY(dor_kp_match_all(a, t, &d, &m));
+  DOR_TRY(dor_kp_figures(&m, out->value));
+  return replicates ? bootstrap(a, s, &m, replicates, out) : DOR_OK;
+}
+
+dor_status dor_pose_validate(const dor_pose_study *s, dor_pose_trainer *t, int64_t replicates, dor_pose_figures *out, dor_str *results)
+{
+  dor_arena a = {0};
+  int32_t *rank;
+  dor_kp_truth truth_of;
+  found f = {.k = s->plan->keypoints.k};
+  for (int i = 0; i < DOR_KP_FIGURES; i++) out->value[i] = out->lo[i] = out->hi[i] = NAN;
+  dor_status status = rank_images(&a, &s->valid, &rank);
+  if (!status) status = make_truth(&a, s, rank, &truth_of);
+  if (!status) status = find_all(s, t, rank, &f, results);
+  if (!status && results) status = dor_str_status(results);
+  if (!status) status = judge(&a, s, &truth_of, &f, replicates, out);
+  out->images = s->valid.n_images, out->found = f.n, out->people = dor_pose_people(&s->valid, s->valid_category);
+  dor_free(f.image), dor_free(f.joint), dor_free(f.score);
+  dor_arena_release(&a);
+  return status;
+}
