@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "train/folder.h"
 #include "train/pretrained.h"
+#include "weights/weights.h"
 
 dor_status dor_pose_identity(const dor_pose_plan *p, char hex[DOR_HASH_HEX])
 {
@@ -107,6 +108,18 @@ static dor_status compare_pictures(dor_pose_study *s)
 
 /* ---- the study ---- */
 
+static dor_status look_at_weights(dor_pose_study *s)
+{
+  dor_tensors t;
+  dor_weights_record r;
+  if (!*s->plan->net.weights) return DOR_OK;
+  DOR_TRY(dor_weights_read(&t, s->plan->net.weights));
+  dor_weights_record_of(&t, &r);
+  s->made_weights = dor_weights_synthetic(&r);
+  dor_tensors_release(&t);
+  return DOR_OK;
+}
+
 static dor_status make(dor_pose_study *s)
 {
   const dor_pose_plan *p = s->plan;
@@ -120,6 +133,7 @@ static dor_status make(dor_pose_study *s)
   DOR_TRY(dor_pose_set_make(&s->arena, &s->train, trained, &p->keypoints, p->train_folder, &s->set));
   DOR_TRY(dor_keypoints_check(&p->keypoints, &s->valid, s->valid_category));
   DOR_NEED(s->valid.n_images, DATA, "%s: no images to validate on", s->valid.path);
+  DOR_TRY(look_at_weights(s));
   DOR_TRY(compare_ids(s));
   return compare_pictures(s);
 }
@@ -139,7 +153,7 @@ void dor_pose_study_release(dor_pose_study *s)
   dor_arena_release(&s->arena);
 }
 
-bool dor_pose_synthetic(const dor_pose_study *s) { return s->train.synthetic || s->valid.synthetic; }
+bool dor_pose_synthetic(const dor_pose_study *s) { return s->train.synthetic || s->valid.synthetic || s->made_weights; }
 
 const char *dor_pose_stamps(const dor_pose_study *s, char out[32])
 {

@@ -16,6 +16,7 @@ typedef struct dor_pose_study {
   dor_pose_set set;             /* training pictures */
   int32_t valid_category;
   char sha256[DOR_HASH_HEX];    /* over both annotation files */
+  bool made_weights;            /* the net begins with weights of synthetic data: SYNTHETIC too */
   int32_t same_ids, same_pictures; /* found in both parts: only with pose.leaks */
 } dor_pose_study; /* zero-initialised is releasable; not to be moved once made */
 

@@ -67,6 +67,7 @@ TEST(fuzz_configs)
   static const struct { const char *path, *parents; } files[] = {
       {"experiments/backtracker/experiment.cfg", "configs/"}, {"experiments/backtracker/mine.cfg", "experiments/backtracker/"},
       {"experiments/backtracker/quick.cfg", "experiments/backtracker/"}, {"configs/base.cfg", "configs/"},
+      {"experiments/higherhrnet_coco/experiment.cfg", "experiments/higherhrnet_coco/"},
       {"tests/fixtures/configs/back_to_move.cfg", "configs/"}, {"tests/fixtures/configs/posture.cfg", "configs/"},
       {"tests/fixtures/configs/tug.cfg", "configs/"}, {"tests/fixtures/configs/risk.cfg", "configs/"}, {"tests/fixtures/configs/cohort.cfg", "configs/"}};
   enum { FILES = sizeof files / sizeof *files, ROUNDS = 1000, ROOM = 64 * 1024 };
