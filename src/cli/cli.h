@@ -23,7 +23,7 @@ typedef struct dor_cli { /* what was typed after the command's name */
   int32_t n_arg;
   const char *const *assign;    /* key=value, in order */
   int32_t n_assign;
-  const char *out, *arm, *device;
+  const char *out, *arm, *device, *expect, *overlay;
   int64_t fold, seed;           /* -1: not given */
   int32_t jobs;                 /* 0: not given */
   bool force, dry_run, json, quiet, base, markdown, video;

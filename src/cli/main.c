@@ -16,7 +16,7 @@
 #include "base/version.h"
 #include "cli/output.h"
 
-enum { OPTION_JSON = 256, OPTION_SIZE, OPTION_USAGE, OPTION_BASE, OPTION_MARKDOWN, OPTION_VIDEO };
+enum { OPTION_JSON = 256, OPTION_SIZE, OPTION_USAGE, OPTION_BASE, OPTION_MARKDOWN, OPTION_VIDEO, OPTION_EXPECT, OPTION_OVERLAY };
 
 /* Every option there is; a command takes those whose letter stands in its `options`. */
 static const struct {
@@ -35,6 +35,8 @@ static const struct {
     {'f', {"force", 'f', NULL, 0, "replace what is there", 0}},
     {'b', {"base", OPTION_BASE, NULL, 0, "configs/base.cfg: every key with its default", 0}},
     {'m', {"markdown", OPTION_MARKDOWN, NULL, 0, "as Markdown, for docs/reference", 0}},
+    {'x', {"expect", OPTION_EXPECT, "FIGURE=VALUE,...", 0, "exit code 4 when a figure is another one, in the digits given", 0}},
+    {'v', {"overlay", OPTION_OVERLAY, "DIR", 0, "draw what was found, and put it there", 0}},
     {'J', {"json", OPTION_JSON, NULL, 0, "print JSON", 0}},
     {'q', {"quiet", 'q', NULL, 0, "no messages but errors", 0}}};
 enum { OPTIONS = sizeof options / sizeof *options };
@@ -99,6 +101,8 @@ static error_t take(int key, char *arg, struct argp_state *state)
     case OPTION_MARKDOWN: c->markdown = true; break;
     case OPTION_VIDEO: c->video = true; break;
     case OPTION_SIZE: take_size(p, arg); break;
+    case OPTION_EXPECT: c->expect = arg; break;
+    case OPTION_OVERLAY: c->overlay = arg; break;
     case ARGP_KEY_ARG: take_argument(p, arg); break;
     default: return ARGP_ERR_UNKNOWN;
   }

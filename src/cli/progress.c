@@ -31,7 +31,7 @@ void dor_catch_signals(void)
   if (!sigaction(SIGHUP, NULL, &was) && was.sa_handler != SIG_IGN) sigaction(SIGHUP, &a, NULL); /* nohup stays nohup */
 }
 
-static void put_time(double s, char out[32])
+void dor_cli_time(double s, char out[32])
 {
   if (s < 0) snprintf(out, 32, "?");
   else if (s < 1) snprintf(out, 32, "less than 1 s");
@@ -52,8 +52,8 @@ static void show(void *to, const dor_progress *p)
   if (now - *last < 0.1) return;
   *last = now;
   double share = p->epochs_total > 0 ? 100.0 * (double)p->epochs_done / (double)p->epochs_total : 0;
-  put_time(p->left_s, left);
-  put_time(p->elapsed_s, spent);
+  dor_cli_time(p->left_s, left);
+  dor_cli_time(p->elapsed_s, spent);
   snprintf(line, sizeof line, "cells %d/%d, epochs %lld/%lld (%.0f %%), %s, %s left%s", p->done, p->cells, (long long)p->epochs_done,
            (long long)p->epochs_total, floor(share), spent, left, dor_stop_requested() ? ", stopping" : "");
   dor_output_redraw(line);
@@ -126,7 +126,7 @@ static void print_plan(const dor_dry_run *d)
   print_bytes("data", d->data_bytes);
   print_bytes("one worker", d->instance_bytes);
   print_bytes("in all", d->total_bytes);
-  put_time(d->total_s, time);
+  dor_cli_time(d->total_s, time);
   dor_out("%d cell%s, %d side by side on %d thread%s each: about %s\n", d->cells, d->cells == 1 ? "" : "s", d->jobs, d->threads, d->threads == 1 ? "" : "s",
           time);
 }

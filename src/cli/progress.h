@@ -11,6 +11,9 @@
 /* SIGINT, SIGTERM, SIGUSR1 and SIGHUP (unless it is ignored: nohup) ask for a clean checkpoint. */
 void dor_catch_signals(void);
 
+/* "26 min", for people. */
+void dor_cli_time(double s, char out[32]);
+
 /* Options of a run from what was typed. */
 dor_run_options dor_run_options_of(const dor_cli *c);
 

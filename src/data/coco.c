@@ -136,6 +136,8 @@ static dor_status read_images(reader *r, const json_t *root)
              dor_printable(im[p.at].file, shown, sizeof shown));
     DOR_TRY(dor_need_int(&p, o, "height", 1, DOR_PICTURE_SIDE, &h));
     DOR_TRY(dor_need_int(&p, o, "width", 1, DOR_PICTURE_SIDE, &w));
+    im[p.at].crowd_index = NAN;
+    DOR_TRY(dor_take_real(&p, o, "crowdIndex", &im[p.at].crowd_index));
     im[p.at].id = p.id, im[p.at].h = (int32_t)h, im[p.at].w = (int32_t)w;
   }
   r->c->image = im, r->c->n_images = (int32_t)n;

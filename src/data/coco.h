@@ -27,6 +27,7 @@ typedef struct dor_coco_image {
   int64_t id;
   const char *file;             /* relative to the picture folder; never absolute, never up */
   int32_t h, w;                 /* as the file says */
+  double crowd_index;           /* CrowdPose's crowdIndex, 0..1; NaN: not given */
   int32_t first, count;         /* its annotations: dor_coco.of_image[first .. first + count) */
 } dor_coco_image;
 

@@ -94,7 +94,7 @@ static dor_status figures(const sums *person, const int32_t *all, int32_t replic
     asked q = {person, (figure)f};
     to[f]->value = value(&q, all, out->subjects);
     to[f]->interval = (dor_interval){NAN, NAN, ""};
-    if (out->subjects > 1) DOR_TRY(dor_bca(&q, value, out->subjects, NULL, NULL, replicates, seed, level, &to[f]->interval));
+    if (out->subjects > 1 && replicates > 0) DOR_TRY(dor_bca(&q, value, out->subjects, NULL, NULL, replicates, seed, level, &to[f]->interval));
   }
   parts p = take_apart(person, all, out->subjects);
   out->sd_between = sqrt(p.between), out->sd_within = sqrt(p.within);

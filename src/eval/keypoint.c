@@ -11,7 +11,11 @@
 
 #include "base/mem.h"
 
-const char *const dor_kp_figure_names[DOR_KP_FIGURES] = {"AP", "AP50", "AP75", "AP-M", "AP-L", "AR", "AR50", "AR75", "AR-M", "AR-L"};
+const dor_kp_figure dor_kp_coco[DOR_KP_COCO] = {
+    {"AP", DOR_KP_ALL, -1, false, NULL},     {"AP50", DOR_KP_ALL, 0, false, NULL},    {"AP75", DOR_KP_ALL, 5, false, NULL},
+    {"AP-M", DOR_KP_MEDIUM, -1, false, NULL}, {"AP-L", DOR_KP_LARGE, -1, false, NULL}, {"AR", DOR_KP_ALL, -1, true, NULL},
+    {"AR50", DOR_KP_ALL, 0, true, NULL},     {"AR75", DOR_KP_ALL, 5, true, NULL},     {"AR-M", DOR_KP_MEDIUM, -1, true, NULL},
+    {"AR-L", DOR_KP_LARGE, -1, true, NULL}};
 
 static const double area_lo[DOR_KP_AREAS] = {0, 32 * 32, 96 * 96}, area_hi[DOR_KP_AREAS] = {1e10, 96 * 96, 1e10};
 
@@ -282,15 +286,22 @@ dor_status dor_kp_match_all(dor_arena *a, const dor_kp_truth *t, const dor_kp_fo
 
 typedef struct curve { double *precision, *recall; int32_t n; } curve;
 
-static int32_t drawn(const int32_t *times, int32_t image_at) { return times ? times[image_at] : 1; }
+typedef struct asked { const dor_kp_matches *m; const dor_kp_figure *f; const int32_t *times; } asked;
 
-static void trace(const dor_kp_matches *m, dor_kp_area a, int32_t t, const int32_t *times, double people, curve *c)
+static int32_t drawn(const asked *q, int32_t image_at)
 {
+  if (q->f->only && !q->f->only[image_at]) return 0;
+  return q->times ? q->times[image_at] : 1;
+}
+
+static void trace(const asked *q, int32_t t, double people, curve *c)
+{
+  const uint16_t *hit = q->m->hit[q->f->area], *ignored = q->m->ignored[q->f->area];
   double hits = 0, misses = 0;
   c->n = 0;
-  for (int32_t i = 0; i < m->n; i++)
-    for (int32_t r = drawn(times, m->image[i]); r > 0; r--) {
-      if (!(m->ignored[a][i] >> t & 1)) hits += m->hit[a][i] >> t & 1, misses += !(m->hit[a][i] >> t & 1);
+  for (int32_t i = 0; i < q->m->n; i++)
+    for (int32_t r = drawn(q, q->m->image[i]); r > 0; r--) {
+      if (!(ignored[i] >> t & 1)) hits += hit[i] >> t & 1, misses += !(hit[i] >> t & 1);
       c->recall[c->n] = hits / people;
       c->precision[c->n++] = hits / (misses + hits + DBL_EPSILON);
     }
@@ -310,14 +321,15 @@ static double area_under(const curve *c)
   return sum;
 }
 
-dor_status dor_kp_average(const dor_kp_matches *m, dor_kp_area area, int32_t threshold, const int32_t *times, double *precision, double *recall)
+/* Average precision and recall. */
+static dor_status average(const asked *q, double *precision, double *recall)
 {
+  const dor_kp_matches *m = q->m;
   int64_t people = 0, n = 0;
-  int32_t from = threshold < 0 ? 0 : threshold, to = threshold < 0 ? DOR_OKS_THRESHOLDS : threshold + 1;
-  for (int32_t i = 0; i < m->n_images; i++) people += (int64_t)m->people[area][i] * drawn(times, i);
-  for (int32_t i = 0; i < m->n; i++) n += drawn(times, m->image[i]);
-  *precision = NAN;
-  if (recall) *recall = NAN;
+  int32_t from = q->f->threshold < 0 ? 0 : q->f->threshold, to = q->f->threshold < 0 ? DOR_OKS_THRESHOLDS : q->f->threshold + 1;
+  for (int32_t i = 0; i < m->n_images; i++) people += (int64_t)m->people[q->f->area][i] * drawn(q, i);
+  for (int32_t i = 0; i < m->n; i++) n += drawn(q, m->image[i]);
+  *precision = *recall = NAN;
   if (!people) return DOR_OK;
   DOR_NEED(n < INT32_MAX, RANGE, "%lld detections", (long long)n);
   curve c = {.precision = dor_calloc(2 * (size_t)n + 1, sizeof(double))};
@@ -325,44 +337,66 @@ dor_status dor_kp_average(const dor_kp_matches *m, dor_kp_area area, int32_t thr
   c.recall = c.precision + n;
   double p = 0, r = 0;
   for (int32_t t = from; t < to; t++) {
-    trace(m, area, t, times, (double)people, &c);
+    trace(q, t, (double)people, &c);
     p += area_under(&c);
     if (c.n) r += c.recall[c.n - 1];
   }
   dor_free(c.precision);
   *precision = p / ((to - from) * DOR_OKS_RECALLS);
-  if (recall) *recall = r / (to - from);
+  *recall = r / (to - from);
   return DOR_OK;
 }
 
-static dor_status figures_of(const dor_kp_matches *m, const int32_t *times, double out[DOR_KP_FIGURES])
+static bool same_curve(const dor_kp_figure *a, const dor_kp_figure *b) { return a->area == b->area && a->threshold == b->threshold && a->only == b->only; }
+
+dor_status dor_kp_figures(const dor_kp_matches *m, int32_t n, const dor_kp_figure *figure, const int32_t *times, double *out)
 {
-  static const struct { dor_kp_area area; int32_t threshold; } what[] = {
-      {DOR_KP_ALL, -1}, {DOR_KP_ALL, 0}, {DOR_KP_ALL, 5}, {DOR_KP_MEDIUM, -1}, {DOR_KP_LARGE, -1}};
-  for (int32_t i = 0; i < DOR_KP_AR; i++) DOR_TRY(dor_kp_average(m, what[i].area, what[i].threshold, times, &out[i], &out[DOR_KP_AR + i]));
+  double precision[DOR_KP_MOST], recall[DOR_KP_MOST];
+  DOR_NEED(n <= DOR_KP_MOST, RANGE, "%d figures at once, at most %d", n, DOR_KP_MOST);
+  for (int32_t i = 0; i < n; i++) {
+    int32_t j = 0;
+    while (j < i && !same_curve(&figure[i], &figure[j])) j++;
+    if (j < i) precision[i] = precision[j], recall[i] = recall[j];
+    else DOR_TRY(average(&(asked){m, &figure[i], times}, &precision[i], &recall[i]));
+    out[i] = figure[i].recall ? recall[i] : precision[i];
+  }
   return DOR_OK;
 }
 
-dor_status dor_kp_figures(const dor_kp_matches *m, double out[DOR_KP_FIGURES]) { return figures_of(m, NULL, out); }
+dor_status dor_kp_crowdpose(dor_arena *a, int32_t n_images, const double *crowd, dor_kp_figure out[DOR_KP_CROWDPOSE])
+{
+  static const int32_t like[DOR_KP_CROWDPOSE] = {0, 1, 2, 5, 6, 7, 0, 0, 0}; /* rows of dor_kp_coco */
+  static const char *const name[] = {"AP-E", "AP-M", "AP-H"};
+  static const double from[] = {-INFINITY, .01, .85}, to[] = {.01, .85, INFINITY};
+  for (int32_t i = 0; i < DOR_KP_CROWDPOSE; i++) out[i] = dor_kp_coco[like[i]];
+  for (int32_t g = 0; g < 3; g++) {
+    uint8_t *only = dor_arena_alloc(a, (size_t)n_images + 1);
+    DOR_NEED(only, NOMEM, "%d images", n_images);
+    for (int32_t i = 0; i < n_images; i++) only[i] = crowd[i] >= from[g] && crowd[i] < to[g];
+    out[6 + g].name = name[g], out[6 + g].only = only;
+  }
+  return DOR_OK;
+}
 
 /* ---- intervals ---- */
 
 typedef struct drawing {
   const dor_kp_matches *m;
-  int32_t *times, replicates;
-  double *value;               /* [figures,replicates] */
+  const dor_kp_figure *figure;
+  int32_t n, *times, replicates;
+  double *value;               /* [n,replicates] */
   dor_status status;
 } drawing;
 
 static void draw(void *to, int32_t replicate, const int32_t *index, int32_t m)
 {
   drawing *d = to;
-  double figure[DOR_KP_FIGURES];
+  double figure[DOR_KP_MOST];
   if (d->status) return;
   memset(d->times, 0, (size_t)d->m->n_images * sizeof *d->times);
   for (int32_t i = 0; i < m; i++) d->times[index[i]]++;
-  d->status = figures_of(d->m, d->times, figure);
-  for (int32_t f = 0; !d->status && f < DOR_KP_FIGURES; f++) d->value[(size_t)f * (size_t)d->replicates + (size_t)replicate] = figure[f];
+  d->status = dor_kp_figures(d->m, d->n, d->figure, d->times, figure);
+  for (int32_t f = 0; !d->status && f < d->n; f++) d->value[(size_t)f * (size_t)d->replicates + (size_t)replicate] = figure[f];
 }
 
 static int ascending(const void *a, const void *b)
@@ -388,18 +422,21 @@ static dor_interval interval_of(double *v, int32_t n, double level)
   if (!defined) return (dor_interval){NAN, NAN, ""};
   qsort(v, (size_t)defined, sizeof *v, ascending);
   double tail = 0.5 * (1 - level);
-  return (dor_interval){quantile(v, defined, tail), quantile(v, defined, 1 - tail), "percentile bootstrap over pictures"};
+  double lo = quantile(v, defined, tail), hi = quantile(v, defined, 1 - tail);
+  if (lo == hi) return (dor_interval){NAN, NAN, ""}; /* a bootstrap of equal things knows no doubt */
+  return (dor_interval){lo, hi, "percentile bootstrap over pictures"};
 }
 
-dor_status dor_kp_intervals(const dor_kp_matches *m, int32_t replicates, uint64_t seed, double level, dor_interval out[DOR_KP_FIGURES])
+dor_status dor_kp_intervals(const dor_kp_matches *m, int32_t n, const dor_kp_figure *figure, int32_t replicates, uint64_t seed, double level,
+                            dor_interval *out)
 {
-  drawing d = {.m = m, .replicates = replicates};
+  drawing d = {.m = m, .figure = figure, .n = n, .replicates = replicates};
   d.times = dor_calloc((size_t)m->n_images + 1, sizeof *d.times);
-  d.value = dor_calloc((size_t)replicates * DOR_KP_FIGURES + 1, sizeof *d.value);
+  d.value = dor_calloc((size_t)replicates * (size_t)n + 1, sizeof *d.value);
   dor_status s = d.times && d.value ? DOR_OK : DOR_FAIL(NOMEM, "%d replicates", replicates);
   if (!s) s = dor_resample(m->n_images, NULL, NULL, replicates, seed, draw, &d);
   if (!s) s = d.status;
-  for (int32_t f = 0; !s && f < DOR_KP_FIGURES; f++) out[f] = interval_of(d.value + (size_t)f * (size_t)replicates, replicates, level);
+  for (int32_t f = 0; !s && f < n; f++) out[f] = interval_of(d.value + (size_t)f * (size_t)replicates, replicates, level);
   dor_free(d.times);
   dor_free(d.value);
   return s;

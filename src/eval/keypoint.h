@@ -31,16 +31,27 @@ typedef struct dor_kp_found {  /* detections */
 /* From files, in `a`: everything of one category. crowdpose: a person's area is .53 of the box, as that tool has it.
  * errors DATA naming the annotation that has no box where one is needed; NOMEM */
 DOR_MUST dor_status dor_kp_truth_of(dor_arena *a, const dor_coco *c, int32_t category, const double *sigma, bool crowdpose, dor_kp_truth *out);
+/* [n_images] crowdIndex in the order of dor_kp_truth's images, in `a`; NULL when an image has none. */
+DOR_MUST dor_status dor_kp_crowd_of(dor_arena *a, const dor_coco *c, const double **out);
 DOR_MUST dor_status dor_kp_found_of(dor_arena *a, const dor_coco *c, const dor_coco_results *r, int32_t category, int32_t k, dor_kp_found *out);
 
 enum { DOR_OKS_THRESHOLDS = 10, DOR_OKS_RECALLS = 101, DOR_OKS_MOST = 20 }; /* .50 .55 ... .95; 0 .01 ... 1; detections of an image */
 
 typedef enum dor_kp_area { DOR_KP_ALL, DOR_KP_MEDIUM, DOR_KP_LARGE, DOR_KP_AREAS } dor_kp_area; /* 32^2 to 96^2 pixels; from 96^2 */
 
-typedef enum dor_kp_figure {
-  DOR_KP_AP, DOR_KP_AP50, DOR_KP_AP75, DOR_KP_AP_M, DOR_KP_AP_L, DOR_KP_AR, DOR_KP_AR50, DOR_KP_AR75, DOR_KP_AR_M, DOR_KP_AR_L, DOR_KP_FIGURES
+typedef struct dor_kp_figure { /* what to average */
+  const char *name;            /* "AP50" */
+  dor_kp_area area;
+  int32_t threshold;           /* 0: .50 ... 9: .95; -1: the mean of all ten */
+  bool recall;                 /* average recall, else average precision */
+  const uint8_t *only;         /* [n_images] images that count; NULL: all */
 } dor_kp_figure;
-extern const char *const dor_kp_figure_names[DOR_KP_FIGURES]; /* "AP", "AP50", ... */
+
+enum { DOR_KP_COCO = 10, DOR_KP_CROWDPOSE = 9, DOR_KP_MOST = 10 };
+extern const dor_kp_figure dor_kp_coco[DOR_KP_COCO]; /* AP AP50 AP75 AP-M AP-L AR AR50 AR75 AR-M AR-L, as pycocotools prints them */
+/* CrowdPose's: AP AP50 AP75 AR AR50 AR75 AP-E AP-M AP-H, the last three over easy, medium and hard images.
+ * crowd [n_images] crowdIndex in the order of truth: below .01 is easy, below .85 medium (its tool's limits). In `a`. errors NOMEM */
+DOR_MUST dor_status dor_kp_crowdpose(dor_arena *a, int32_t n_images, const double *crowd, dor_kp_figure out[DOR_KP_CROWDPOSE]);
 
 typedef struct dor_kp_matches { /* what became of the detections: the counts that all figures are made from */
   int32_t n_images, n;         /* n: detections that count, at most 20 an image */
@@ -61,22 +72,20 @@ double dor_oks(int32_t k, const double *sigma, const double *truth, const double
  * source pycocotools 2.0.8, cocoeval.py; Lin et al., ECCV 2014 */
 DOR_MUST dor_status dor_kp_match_all(dor_arena *a, const dor_kp_truth *t, const dor_kp_found *d, dor_kp_matches *out);
 
-/* Average precision and recall; threshold -1: the mean of all ten. NaN where nobody counts. recall may be NULL.
+/* n figures of the images; NaN where nobody counts (pycocotools prints -1).
  *
  *   times   [n_images] how often each image is drawn (a bootstrap); NULL: once
  *   errors  NOMEM */
-DOR_MUST dor_status dor_kp_average(const dor_kp_matches *m, dor_kp_area area, int32_t threshold, const int32_t *times, double *precision, double *recall);
+DOR_MUST dor_status dor_kp_figures(const dor_kp_matches *m, int32_t n, const dor_kp_figure *figure, const int32_t *times, double *out);
 
-/* The ten figures over all images; NaN where pycocotools prints -1. */
-DOR_MUST dor_status dor_kp_figures(const dor_kp_matches *m, double out[DOR_KP_FIGURES]);
-
-/* Percentile intervals of the ten figures: images drawn anew, with all that is in them. errors NOMEM */
-DOR_MUST dor_status dor_kp_intervals(const dor_kp_matches *m, int32_t replicates, uint64_t seed, double level, dor_interval out[DOR_KP_FIGURES]);
+/* Percentile intervals of the figures: images drawn anew, with all that is in them; NaN where all replicates are equal. errors NOMEM */
+DOR_MUST dor_status dor_kp_intervals(const dor_kp_matches *m, int32_t n, const dor_kp_figure *figure, int32_t replicates, uint64_t seed, double level,
+                                     dor_interval *out);
 
 /* Share of labelled joints found within alpha x the person's reference length, people and detections paired one to one, best
  * similarity first; joints of people who were not found are misses, crowds are left out.
  *
- *   reference  [n] pixels, e.g. the longer side of the box
+ *   reference  [n] pixels, e.g. the longer side of the box; NaN leaves the person out
  *   hit, all   [K,n_images] counts, in the arena: k/n of each joint, and what a bootstrap over images resamples
  *   source     Yang & Ramanan, TPAMI 2013 */
 typedef struct dor_pck {

@@ -73,6 +73,21 @@ dor_status dor_kp_truth_of(dor_arena *a, const dor_coco *c, int32_t category, co
   return DOR_OK;
 }
 
+dor_status dor_kp_crowd_of(dor_arena *a, const dor_coco *c, const double **out)
+{
+  int32_t *place;
+  *out = NULL;
+  DOR_TRY(places(a, c, &place));
+  double *crowd = dor_arena_alloc(a, ((size_t)c->n_images + 1) * sizeof *crowd);
+  DOR_NEED(crowd, NOMEM, "%d images", c->n_images);
+  for (int32_t i = 0; i < c->n_images; i++) {
+    crowd[place[i]] = c->image[i].crowd_index;
+    if (isnan(c->image[i].crowd_index)) return DOR_OK;
+  }
+  *out = crowd;
+  return DOR_OK;
+}
+
 dor_status dor_kp_found_of(dor_arena *a, const dor_coco *c, const dor_coco_results *r, int32_t category, int32_t k, dor_kp_found *out)
 {
   int32_t n = 0, *place;

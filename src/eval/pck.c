@@ -49,7 +49,7 @@ static void pair_up(work *w, const int32_t *people, int32_t n, const int32_t *fo
 static void count(const work *w, const double *reference, double alpha, dor_pck *out)
 {
   for (int32_t i = 0; i < w->t->n; i++) {
-    if (!counts(w->t, i)) continue;
+    if (!counts(w->t, i) || isnan(reference[i])) continue;
     for (int32_t k = 0; k < w->t->k; k++) {
       const double *t = w->t->joint + 3 * ((size_t)i * (size_t)w->t->k + (size_t)k);
       if (!(t[2] > 0)) continue;

@@ -16,16 +16,16 @@ static const double sigma[17] = {.026, .025, .025, .035, .035, .079, .079, .072,
 
 TEST(keypoint_figures_are_those_of_pycocotools)
 {
-  static const double want[DOR_KP_FIGURES] = {0.22476662017104476, 0.329231330262398,  0.24091304611848727, 0.11251820618663207, 0.3697480995744746,
+  static const double want[DOR_KP_COCO] = {0.22476662017104476, 0.329231330262398,  0.24091304611848727, 0.11251820618663207, 0.3697480995744746,
                                               0.5131578947368421,  0.6052631578947368, 0.5394736842105263,  0.4434782608695652,  0.5552631578947369};
   keypoint_set s;
   dor_arena a = {0};
   dor_kp_matches m;
-  double got[DOR_KP_FIGURES];
+  double got[DOR_KP_COCO];
   keypoint_set_make(&s, sigma);
   OK(dor_kp_match_all(&a, &s.truth, &s.found, &m));
-  OK(dor_kp_figures(&m, got));
-  for (int i = 0; i < DOR_KP_FIGURES; i++) CHECK(fabs(got[i] - want[i]) < 1e-12, "%s is %.17g, wanted %.17g", dor_kp_figure_names[i], got[i], want[i]);
+  OK(dor_kp_figures(&m, DOR_KP_COCO, dor_kp_coco, NULL, got));
+  for (int i = 0; i < DOR_KP_COCO; i++) CHECK(fabs(got[i] - want[i]) < 1e-12, "%s is %.17g, wanted %.17g", dor_kp_coco[i].name, got[i], want[i]);
   dor_arena_release(&a);
 }
 
@@ -34,7 +34,7 @@ TEST(keypoint_truth_as_detections_is_perfect)
   keypoint_set s;
   dor_arena a = {0};
   dor_kp_matches m;
-  double got[DOR_KP_FIGURES], score[KEYPOINT_MOST], joint[KEYPOINT_MOST * 3 * KEYPOINT_K];
+  double got[DOR_KP_COCO], score[KEYPOINT_MOST], joint[KEYPOINT_MOST * 3 * KEYPOINT_K];
   int32_t image[KEYPOINT_MOST], n = 0;
   keypoint_set_make(&s, sigma);
   for (int32_t i = 0; i < s.truth.n; i++) {
@@ -43,11 +43,11 @@ TEST(keypoint_truth_as_detections_is_perfect)
     image[n] = s.truth.image[i], score[n++] = 1;
   }
   OK(dor_kp_match_all(&a, &s.truth, &(dor_kp_found){n, image, joint, score}, &m));
-  OK(dor_kp_figures(&m, got));
-  for (int i = 0; i < DOR_KP_FIGURES; i++) CHECK(got[i] == 1, "%s is %.17g", dor_kp_figure_names[i], got[i]);
+  OK(dor_kp_figures(&m, DOR_KP_COCO, dor_kp_coco, NULL, got));
+  for (int i = 0; i < DOR_KP_COCO; i++) CHECK(got[i] == 1, "%s is %.17g", dor_kp_coco[i].name, got[i]);
   OK(dor_kp_match_all(&a, &s.truth, &(dor_kp_found){0}, &m));
-  OK(dor_kp_figures(&m, got));
-  for (int i = 0; i < DOR_KP_FIGURES; i++) CHECK(got[i] == 0, "without detections %s is %.17g", dor_kp_figure_names[i], got[i]);
+  OK(dor_kp_figures(&m, DOR_KP_COCO, dor_kp_coco, NULL, got));
+  for (int i = 0; i < DOR_KP_COCO; i++) CHECK(got[i] == 0, "without detections %s is %.17g", dor_kp_coco[i].name, got[i]);
   dor_arena_release(&a);
 }
 
@@ -57,10 +57,10 @@ TEST(keypoint_figures_without_people_are_undefined)
   static const double joint[51] = {0}, score[1] = {0.5};
   dor_arena a = {0};
   dor_kp_matches m;
-  double got[DOR_KP_FIGURES];
+  double got[DOR_KP_COCO];
   OK(dor_kp_match_all(&a, &(dor_kp_truth){.k = 17, .n_images = 1, .sigma = sigma}, &(dor_kp_found){1, none, joint, score}, &m));
-  OK(dor_kp_figures(&m, got));
-  for (int i = 0; i < DOR_KP_FIGURES; i++) CHECK(isnan(got[i]), "%s is %g", dor_kp_figure_names[i], got[i]);
+  OK(dor_kp_figures(&m, DOR_KP_COCO, dor_kp_coco, NULL, got));
+  for (int i = 0; i < DOR_KP_COCO; i++) CHECK(isnan(got[i]), "%s is %g", dor_kp_coco[i].name, got[i]);
   const int32_t beyond[1] = {1};
   CHECK(dor_kp_match_all(&a, &(dor_kp_truth){.k = 17, .n_images = 1, .sigma = sigma}, &(dor_kp_found){1, beyond, joint, score}, &m) == DOR_E_RANGE, "taken");
   const double odd[1] = {NAN};
@@ -73,16 +73,16 @@ TEST(keypoint_intervals_hold_the_figures)
   keypoint_set s;
   dor_arena a = {0};
   dor_kp_matches m;
-  double got[DOR_KP_FIGURES];
-  dor_interval i[DOR_KP_FIGURES], again[DOR_KP_FIGURES];
+  double got[DOR_KP_COCO];
+  dor_interval i[DOR_KP_COCO], again[DOR_KP_COCO];
   keypoint_set_make(&s, sigma);
   OK(dor_kp_match_all(&a, &s.truth, &s.found, &m));
-  OK(dor_kp_figures(&m, got));
-  OK(dor_kp_intervals(&m, 300, 1, 0.95, i));
-  OK(dor_kp_intervals(&m, 300, 1, 0.95, again));
-  for (int f = 0; f < DOR_KP_FIGURES; f++) {
-    CHECK(i[f].lo < got[f] && got[f] < i[f].hi && i[f].hi - i[f].lo < 0.5, "%s %g: %g to %g", dor_kp_figure_names[f], got[f], i[f].lo, i[f].hi);
-    CHECK(i[f].lo == again[f].lo && i[f].hi == again[f].hi, "%s: other bits", dor_kp_figure_names[f]);
+  OK(dor_kp_figures(&m, DOR_KP_COCO, dor_kp_coco, NULL, got));
+  OK(dor_kp_intervals(&m, DOR_KP_COCO, dor_kp_coco, 300, 1, 0.95, i));
+  OK(dor_kp_intervals(&m, DOR_KP_COCO, dor_kp_coco, 300, 1, 0.95, again));
+  for (int f = 0; f < DOR_KP_COCO; f++) {
+    CHECK(i[f].lo < got[f] && got[f] < i[f].hi && i[f].hi - i[f].lo < 0.5, "%s %g: %g to %g", dor_kp_coco[f].name, got[f], i[f].lo, i[f].hi);
+    CHECK(i[f].lo == again[f].lo && i[f].hi == again[f].hi, "%s: other bits", dor_kp_coco[f].name);
   }
   dor_arena_release(&a);
 }

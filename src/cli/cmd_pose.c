@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dorsum pose: people in pictures, by a network whose weights are in a file. */
+#include "cli/cli.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "pose/draw.h"
+#include "pose/infer.h"
+#include "pose/resize.h"
+#include "pose/write.h"
+
+typedef struct own_cfg { /* beside dor_pose_keys */
+  const char *annotations;
+  bool skip;
+  double least;
+} own_cfg;
+
+static const dor_key own_keys[] = {
+#define KEYS_OF own_cfg
+#include "base/keys_rows.h"
+    KEY_TEXT(annotations, "", "COCO file whose image ids the results take, by file name; pictures as they are stored")
+    KEY_BOOL(skip, false, "pictures that cannot be read are named and left out; else the first ends the program")
+    KEY_REAL(least, 0.05, 0, 1, "", "overlay: joints with a higher score are drawn")
+#include "base/keys_end.h"
+    {0}};
+
+typedef struct entry { const char *path, *name; int64_t id; } entry; /* name: as the output says it */
+
+typedef struct job {
+  dor_cli *c;
+  dor_pose_cfg cfg;
+  own_cfg own;
+  bool coco;                   /* COCO's results, else CSV */
+  dor_coco truth;              /* of `annotations` */
+  int64_t category;
+  entry *at;
+  int32_t n, cap, done, skipped, empty;
+  int64_t people, rows;
+  dor_finder *finder;
+  dor_str text;
+  double began, told;
+} job;
+
+/* ---- what is asked ---- */
+
+static const char **names_of(const dor_key *keys, const char *names[], size_t most)
+{
+  size_t n = 0;
+  for (; keys->name && n + 1 < most; keys++) names[n++] = keys->name;
+  names[n] = NULL;
+  return names;
+}
+
+static dor_status settings(job *j)
+{
+  dor_tree root = {.type = DOR_TREE_GROUP, .file = "command line"};
+  const char *other[64];
+  for (int32_t i = 0; i < j->c->n_assign; i++) DOR_TRY(dor_tree_assign(&j->c->arena, &root, j->c->assign[i]));
+  DOR_TRY(dor_schema_defaults(dor_pose_keys, &j->cfg, &j->c->arena));
+  DOR_TRY(dor_schema_defaults(own_keys, &j->own, &j->c->arena));
+  DOR_TRY(dor_schema_load(dor_pose_keys, &j->cfg, &root, names_of(own_keys, other, 64), &j->c->arena));
+  return dor_schema_load(own_keys, &j->own, &root, names_of(dor_pose_keys, other, 64), &j->c->arena);
+}
+
+static dor_status choose_form(job *j)
+{
+  DOR_TRY(dor_cli_need_out(j->c, "people (FILE.csv or FILE.json)"));
+  const char *dot = strrchr(j->c->out, '.');
+  bool csv = dot && !strcmp(dot, ".csv");
+  j->coco = dot && !strcmp(dot, ".json");
+  DOR_NEED(csv || j->coco, USAGE, "-o %s: people go to FILE.csv, or as COCO's results to FILE.json", j->c->out);
+  return dor_cli_may_write(j->c, j->c->out);
+}
+
+/* ---- the pictures ---- */
+
+static dor_status add(job *j, const char *path, const char *name)
+{
+  if (j->n == j->cap) {
+    int32_t cap = j->cap ? 2 * j->cap : 64;
+    entry *grown = dor_realloc(j->at, (size_t)cap * sizeof *grown);
+    DOR_NEED(grown, NOMEM, "a list of %d pictures", cap);
+    j->at = grown, j->cap = cap;
+  }
+  j->at[j->n] = (entry){dor_arena_str(&j->c->arena, path), dor_arena_str(&j->c->arena, name), j->n + 1};
+  DOR_NEED(j->at[j->n].path && j->at[j->n].name, NOMEM, "a list of pictures");
+  j->n++;
+  return DOR_OK;
+}
+
+static dor_status add_folder(job *j, const char *folder)
+{
+  const char *const *names;
+  size_t n;
+  int32_t before = j->n;
+  DOR_TRY(dor_io_list(&j->c->arena, folder, &names, &n));
+  for (size_t i = 0; i < n; i++)
+    if (dor_picture_name(names[i])) DOR_TRY(add(j, dor_path_join(&j->c->arena, folder, names[i]), names[i]));
+  DOR_NEED(j->n > before, USAGE, "%s: no pictures in this folder (.png, .jpg, .jpeg)", folder);
+  return DOR_OK;
+}
+
+static dor_status list(job *j)
+{
+  for (int32_t i = 1; i < j->c->n_arg; i++) {
+    const char *path = j->c->arg[i], *slash = strrchr(path, '/');
+    DOR_TRY(dor_cli_must_exist(path));
+    if (dor_io_is_dir(path)) DOR_TRY(add_folder(j, path));
+    else if (dor_picture_name(path)) DOR_TRY(add(j, path, slash ? slash + 1 : path));
+    else return DOR_FAIL(USAGE, "%s: neither a picture (.png, .jpg, .jpeg) nor a folder of them", path);
+  }
+  return DOR_OK;
+}
+
+/* ---- ids of COCO ---- */
+
+static const char *base_name(const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+static dor_status ids_of_annotations(job *j)
+{
+  int32_t category;
+  DOR_TRY(dor_coco_read(&j->truth, j->own.annotations));
+  DOR_TRY(dor_coco_person(&j->truth, NULL, &category));
+  j->category = j->truth.category[category].id;
+  for (int32_t i = 0; i < j->n; i++) {
+    int32_t k = 0;
+    while (k < j->truth.n_images && strcmp(base_name(j->truth.image[k].file), j->at[i].name)) k++;
+    DOR_NEED(k < j->truth.n_images, DATA, "%s: no image is called '%s'", j->own.annotations, j->at[i].name);
+    j->at[i].id = j->truth.image[k].id;
+  }
+  return DOR_OK;
+}
+
+/* 000000000785.jpg is image 785, where all names are such numbers. */
+static void ids_of_names(job *j)
+{
+  for (int32_t pass = 0; pass < 2; pass++)
+    for (int32_t i = 0; i < j->n; i++) {
+      size_t digits = strspn(j->at[i].name, "0123456789");
+      if (!digits || digits > 15 || j->at[i].name[digits] != '.') return;
+      if (pass) j->at[i].id = strtoll(j->at[i].name, NULL, 10);
+    }
+}
+
+static dor_status number(job *j)
+{
+  j->category = 1;
+  if (*j->own.annotations) return ids_of_annotations(j);
+  if (j->coco) ids_of_names(j);
+  return DOR_OK;
+}
+
+/* ---- work ---- */
+
+static void tell(job *j)
+{
+  double now = dor_clock_s(), spent = now - j->began;
+  int32_t tenth = j->n < 10 ? 1 : j->n / 10;
+  char line[160], left[32];
+  if (dor_output_redraws() ? now - j->told < 0.1 : j->done % tenth || j->done == j->n) return;
+  j->told = now;
+  dor_cli_time(j->done ? spent / j->done * (j->n - j->done) : -1, left);
+  snprintf(line, sizeof line, "pictures %d/%d, %.2f a second, %lld people, %s left", j->done, j->n, spent > 0 ? j->done / spent : 0,
+           (long long)j->people, left);
+  if (dor_output_redraws()) dor_output_redraw(line);
+  else dor_output_line(line);
+}
+
+static dor_status read_picture(const job *j, const entry *e, dor_picture *out)
+{
+  dor_fit fit;
+  char why[256];
+  DOR_TRY(*j->own.annotations ? dor_picture_read_stored(e->path, 3, out) : dor_picture_read(e->path, 3, out));
+  dor_status s = dor_fit_of(out->w, out->h, DOR_FIT_STEP, 1, 1, &fit);
+  if (!s) return DOR_OK;
+  snprintf(why, sizeof why, "%s", dor_errmsg());
+  dor_free(out->pixels);
+  *out = (dor_picture){0};
+  return DOR_FAIL(DATA, "%s: %s", e->path, why);
+}
+
+/* Up to a batch of pictures that can be read, from j->done on; index [batch] says which they are. */
+static dor_status read_batch(job *j, dor_picture *picture, int32_t *index, int32_t *n)
+{
+  *n = 0;
+  for (; j->done < j->n && *n < j->cfg.batch; j->done++) {
+    dor_status s = read_picture(j, &j->at[j->done], &picture[*n]);
+    if (!s) index[(*n)++] = j->done;
+    else if (!j->own.skip || (s != DOR_E_DATA && s != DOR_E_IO)) return s;
+    else {
+      char line[512];
+      snprintf(line, sizeof line, "warning: left out: %s", dor_errmsg());
+      dor_output_line(line);
+      j->skipped++;
+    }
+  }
+  return DOR_OK;
+}
+
+static dor_status overlay(const job *j, const entry *e, dor_picture *p, const dor_people *people)
+{
+  dor_arena a = {0};
+  const dor_finder_facts *f = dor_finder_about(j->finder);
+  dor_draw_people(p, f->keypoints, people->n, people->joint, (float)j->own.least);
+  if (f->synthetic) dor_draw_synthetic(p);
+  const char *dot = strrchr(e->name, '.'), *path = dor_arena_fmt(&a, "%s/%.*s.png", j->c->overlay, (int)(dot - e->name), e->name);
+  dor_status s = path ? dor_picture_write(path, p) : DOR_FAIL(NOMEM, "a path");
+  dor_arena_release(&a);
+  return s;
+}
+
+static dor_status take(job *j, const entry *e, dor_picture *p, const dor_people *people)
+{
+  dor_pose_frame f = {.file = e->name, .frame = -1, .image_id = e->id, .category_id = j->category, .synthetic = dor_finder_about(j->finder)->synthetic,
+                      .people = people};
+  if (j->coco) dor_pose_coco(&f, &j->rows, &j->text);
+  else dor_pose_csv(&f, &j->text);
+  j->people += people->n, j->empty += !people->n;
+  DOR_TRY(dor_str_status(&j->text));
+  return j->c->overlay ? overlay(j, e, p, people) : DOR_OK;
+}
+
+static dor_status run_batch(job *j, dor_picture *picture, int32_t *index, dor_people *people)
+{
+  dor_arena a = {0};
+  int32_t n;
+  dor_status s = read_batch(j, picture, index, &n);
+  if (!s) s = dor_finder_run(j->finder, n, picture, &a, people);
+  for (int32_t i = 0; !s && i < n; i++) s = take(j, &j->at[index[i]], &picture[i], &people[i]);
+  for (int32_t i = 0; i < n; i++) dor_free(picture[i].pixels);
+  dor_arena_release(&a);
+  tell(j);
+  return s;
+}
+
+static dor_status find(job *j)
+{
+  size_t batch = (size_t)j->cfg.batch;
+  dor_picture *picture = dor_arena_alloc(&j->c->arena, batch * sizeof *picture);
+  int32_t *index = dor_arena_alloc(&j->c->arena, batch * sizeof *index);
+  dor_people *people = dor_arena_alloc(&j->c->arena, batch * sizeof *people);
+  DOR_NEED(picture && index && people, NOMEM, "out of memory");
+  if (j->coco) dor_str_add(&j->text, "[");
+  else dor_pose_csv_head(dor_finder_about(j->finder)->keypoints, &j->text);
+  j->began = dor_clock_s();
+  while (j->done < j->n) DOR_TRY(run_batch(j, picture, index, people));
+  if (j->coco) dor_str_add(&j->text, "]\n");
+  DOR_TRY(dor_str_status(&j->text));
+  dor_output_redraw("");
+  return dor_io_write(j->c->out, j->text.s, j->text.n);
+}
+
+/* ---- the report ---- */
+
+static void say_weights(const job *j)
+{
+  const dor_finder_facts *f = dor_finder_about(j->finder);
+  dor_say(j->c, "weights %.12s: %lld parameters, %s; %s", f->sha256, (long long)f->n_params, f->keypoints->name, f->record);
+  if (f->synthetic) dor_say(j->c, "SYNTHETIC: what these weights find bears that stamp");
+}
+
+static void say_done(const job *j)
+{
+  const dor_finder_times *t = dor_finder_time(j->finder);
+  double n = t->pictures ? (double)t->pictures : 1;
+  dor_say(j->c, "wrote %s: %lld people in %lld pictures, %d of them without anybody%s", j->c->out, (long long)j->people, (long long)t->pictures, j->empty,
+          j->coco ? "; image ids: see dorsum pose --help" : "");
+  if (j->skipped) dor_say(j->c, "left out: %d pictures that cannot be read", j->skipped);
+  dor_say(j->c, "a picture: network %.3f s, maps %.3f s, people %.3f s; programs %.1f s in all, %.0f MiB planned", t->net_s / n, t->aggregate_s / n,
+          t->group_s / n, t->build_s, (double)dor_finder_bytes(j->finder) / 1048576.0);
+  if (j->coco) dor_say(j->c, "next: dorsum pose-eval ANNOTATIONS.json %s", j->c->out);
+}
+
+static void print_json(const job *j)
+{
+  const dor_finder_times *t = dor_finder_time(j->finder);
+  const dor_finder_facts *f = dor_finder_about(j->finder);
+  dor_out_json(json_pack("{s:o, s:s, s:s, s:s, s:i, s:I, s:I, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:I}", "out", dor_json_text(j->c->out),
+                         "weights_sha256", f->sha256, "keypoints", f->keypoints->name, "stamp", f->synthetic ? "SYNTHETIC" : "", "size", f->size, "pictures",
+                         (json_int_t)t->pictures, "people", (json_int_t)j->people, "empty", j->empty, "skipped", j->skipped, "seconds",
+                         dor_clock_s() - j->began, "build_s", t->build_s, "network_s", t->net_s, "maps_s", t->aggregate_s, "people_s", t->group_s,
+                         "planned_bytes", (json_int_t)dor_finder_bytes(j->finder)));
+}
+
+static dor_status work(job *j)
+{
+  DOR_TRY(settings(j));
+  DOR_TRY(choose_form(j));
+  DOR_TRY(dor_cli_must_exist(j->c->arg[0]));
+  DOR_TRY(list(j));
+  DOR_TRY(number(j));
+  if (j->c->overlay) DOR_TRY(dor_io_mkdirs(j->c->overlay));
+  DOR_TRY(dor_finder_open(&j->finder, j->c->arg[0], &j->cfg));
+  say_weights(j);
+  DOR_TRY(find(j));
+  if (j->c->json) print_json(j);
+  say_done(j);
+  return DOR_OK;
+}
+
+static dor_status run(dor_cli *c)
+{
+  job j = {.c = c};
+  dor_status s = work(&j);
+  dor_output_redraw("");
+  dor_finder_close(j.finder);
+  dor_coco_release(&j.truth);
+  dor_str_release(&j.text);
+  dor_free(j.at);
+  return s;
+}
+
+const dor_command dor_command_pose = {
+    .name = "pose",
+    .summary = "find people and their joints in pictures",
+    .usage = "WEIGHTS PICTURE|FOLDER... -o FILE.csv|FILE.json [key=value ...]",
+    .options = "ovfJq",
+    .examples = "  dorsum pose pose_higher_hrnet_w32_512.pth photos/ -o people.csv --overlay drawn\n"
+                "  dorsum pose pose_higher_hrnet_w32_512.pth val2017/ -o found.json annotations=person_keypoints_val2017.json\n"
+                "  dorsum pose w48.safetensors a.jpg b.png -o people.csv size=640 scales=0.5,1,2\n",
+    .text = "WEIGHTS: HigherHRNet's, .pth or .safetensors; width and joints are read from them. FILE.csv has a row a person, FILE.json is\n"
+            "COCO's list of results: image ids are those of `annotations`, else the numbers that the pictures are called by (000000000785.jpg),\n"
+            "else 1, 2, ... in the order given. A picture without anybody adds nothing. A picture that cannot be read ends the program with\n"
+            "exit code 3 and nothing is written; skip=true names it and goes on. Keys: annotations, skip, least, and those of `pose` in\n"
+            "dorsum help config.\n",
+    .least = 2,
+    .most = -1,
+    .run = run};

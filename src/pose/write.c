@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pose/write.h"
+
+#include <math.h>
+
+#include "base/csv.h"
+
+void dor_pose_csv_head(const dor_keypoints *k, dor_str *out)
+{
+  static const char *const part[] = {"x", "y", "score"};
+  dor_str_add(out, "file,frame,time_s,person,score,");
+  for (int32_t j = 0; j < k->k; j++)
+    for (int i = 0; i < 3; i++) {
+      dor_str name = {0};
+      dor_str_fmt(&name, "%s_%s", k->joint[j], part[i]);
+      dor_csv_put(out, name.s ? name.s : "", false);
+      out->failed = out->failed || name.failed;
+      dor_str_release(&name);
+    }
+  dor_str_add(out, "stamp\n");
+}
+
+/* Pixels to a thousandth, scores to six digits: more would be noise. */
+static void put(dor_str *out, double x, double parts) { dor_csv_put_real(out, isfinite(x) ? round(x * parts) / parts : NAN, false); }
+
+static void csv_person(const dor_pose_frame *f, int32_t i, dor_str *out)
+{
+  const dor_people *p = f->people;
+  dor_csv_put(out, f->file, false);
+  if (f->frame >= 0) dor_csv_put_int(out, f->frame, false);
+  else dor_csv_put(out, "", false);
+  dor_csv_put_real(out, f->frame >= 0 ? f->time_s : NAN, false);
+  dor_csv_put_int(out, i + 1, false);
+  put(out, (double)p->score[i], 1e6);
+  for (int32_t k = 0; k < p->k; k++) {
+    const float *j = p->joint + 3 * ((size_t)i * (size_t)p->k + (size_t)k);
+    bool found = j[2] != 0;
+    put(out, found ? (double)j[0] : NAN, 1e3);
+    put(out, found ? (double)j[1] : NAN, 1e3);
+    put(out, (double)j[2], 1e6);
+  }
+  dor_csv_put(out, f->synthetic ? "SYNTHETIC" : "", true);
+}
+
+void dor_pose_csv(const dor_pose_frame *f, dor_str *out)
+{
+  for (int32_t i = 0; i < f->people->n; i++) csv_person(f, i, out);
+}
+
+void dor_pose_coco(const dor_pose_frame *f, int64_t *n, dor_str *out)
+{
+  const dor_people *p = f->people;
+  for (int32_t i = 0; i < p->n; i++) {
+    dor_str_fmt(out, "%s{\"image_id\": %lld, \"category_id\": %lld, \"keypoints\": [", (*n)++ ? ",\n" : "", (long long)f->image_id,
+                (long long)f->category_id);
+    for (int32_t k = 0; k < 3 * p->k; k++) {
+      if (k) dor_str_add(out, ", ");
+      dor_str_real(out, (double)p->joint[3 * (size_t)i * (size_t)p->k + (size_t)k]);
+    }
+    dor_str_add(out, "], \"score\": ");
+    dor_str_real(out, (double)p->score[i]);
+    dor_str_add(out, f->synthetic ? ", \"stamp\": \"SYNTHETIC\"}" : "}");
+  }
+}

@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# dorsum pose on pictures: rows, results and overlays; no person, bad pictures, bad weights.
+. tests/e2e/lib.sh.inc
+
+"$dorsum" describe higherhrnet width=8 --quiet >"$tmp/describe" || fail "describe"
+python3 tests/e2e/pose_inputs.py "$tmp" <"$tmp/describe" || fail "inputs"
+small="size=64 threads=1 people=3"
+mkdir "$tmp/in" && cp "$tmp/a.png" "$tmp/b.png" "$tmp/c.png" "$tmp/in"
+
+# shellcheck disable=SC2086
+run() { "$dorsum" pose "$@" $small; }
+expect 0 run "$tmp/some.safetensors" "$tmp/in" -o "$tmp/people.csv" --overlay "$tmp/drawn"
+says "SYNTHETIC"; says "in 3 pictures"; says "MiB planned"
+head -n 1 "$tmp/people.csv" | grep -q '^file,frame,time_s,person,score,nose_x,nose_y,nose_score,left_eye_x' || fail "head of people.csv"
+[ "$(grep -c ',SYNTHETIC$' "$tmp/people.csv")" -gt 2 ] || fail "rows of people.csv"
+for n in a b c; do [ -s "$tmp/drawn/$n.png" ] || fail "no overlay of $n"; done
+cp "$tmp/people.csv" "$tmp/first.csv"
+expect 2 run "$tmp/some.safetensors" "$tmp/in" -o "$tmp/people.csv"; says "there already"
+expect 0 run "$tmp/some.safetensors" "$tmp/in" -o "$tmp/people.csv" --force batch=3
+cmp -s "$tmp/people.csv" "$tmp/first.csv" || fail "a batch of three finds other people"
+
+# COCO's results, and their evaluation: image ids in the order given
+expect 0 run "$tmp/some.safetensors" "$tmp/a.png" "$tmp/b.png" -o "$tmp/found.json" --json scales=0.5,1 flip=false; says '"pictures": 2'
+python3 - "$tmp/found.json" <<'PY' || fail "found.json"
+import json, sys
+r = json.load(open(sys.argv[1]))
+assert r and {d["image_id"] for d in r} <= {1, 2} and all(len(d["keypoints"]) == 51 and d["stamp"] == "SYNTHETIC" for d in r)
+PY
+
+# nobody there: an answer, not an error
+expect 0 run "$tmp/none.safetensors" "$tmp/a.png" -o "$tmp/nobody.csv"; says "0 people in 1 pictures, 1 of them without anybody"
+[ "$(wc -l <"$tmp/nobody.csv")" = 1 ] || fail "rows without anybody"
+expect 0 run "$tmp/none.safetensors" "$tmp/a.png" -o "$tmp/nobody.json"
+[ "$(cat "$tmp/nobody.json")" = "[]" ] || fail "results without anybody"
+
+# pictures that cannot be used: named, and nothing is written
+: >"$tmp/empty.jpg"
+for bad in cut.png empty.jpg strip.png; do
+  expect 3 run "$tmp/some.safetensors" "$tmp/a.png" "$tmp/$bad" -o "$tmp/bad.csv"; says "$bad: "
+  [ ! -e "$tmp/bad.csv" ] || fail "$bad left a file behind"
+done
+expect 0 run "$tmp/some.safetensors" "$tmp/cut.png" "$tmp/a.png" -o "$tmp/rest.csv" skip=true
+says "left out: .*cut.png"; says "left out: 1 pictures"; grep -q '^a.png,' "$tmp/rest.csv" || fail "the other picture is not there"
+mkdir "$tmp/bare"
+expect 2 run "$tmp/some.safetensors" "$tmp/bare" -o "$tmp/x.csv"; says "no pictures in this folder"
+expect 2 run "$tmp/some.safetensors" "$tmp/none.jpg" -o "$tmp/x.csv"; says "no such file"
+expect 2 run "$tmp/some.safetensors" "$tmp/a.png" -o "$tmp/x.txt"; says "FILE.csv"
+expect 2 run "$tmp/some.safetensors" "$tmp/a.png" -o "$tmp/x.csv" flipp=true; says "did you mean 'flip'"
+expect 2 run "$tmp/some.safetensors" "$tmp/a.png" -o "$tmp/x.csv" scales=0.5,2; says "1 among them"
+
+# weights that cannot be used
+expect 3 run "$tmp/nan.safetensors" "$tmp/a.png" -o "$tmp/x.csv"; says "nan.safetensors"; says "conv2.weight"
+expect 3 run "$tmp/shape.safetensors" "$tmp/a.png" -o "$tmp/x.csv"; says "conv2.weight"
+expect 3 run "$tmp/a.png" "$tmp/a.png" -o "$tmp/x.csv"; says "a.png"
+expect 2 run "$tmp/some.safetensors" "$tmp/a.png" -o "$tmp/x.csv" keypoints=crowdpose14; says "17 joints"
+[ ! -e "$tmp/x.csv" ] || fail "a refused run wrote a file"
+echo "pose: ok"
