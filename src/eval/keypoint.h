@@ -47,7 +47,7 @@ typedef struct dor_kp_figure { /* what to average */
   const uint8_t *only;         /* [n_images] images that count; NULL: all */
 } dor_kp_figure;
 
-enum { DOR_KP_COCO = 10, DOR_KP_CROWDPOSE = 9, DOR_KP_MOST = 10 };
+enum { DOR_KP_AP = 0, DOR_KP_COCO = 10, DOR_KP_CROWDPOSE = 9, DOR_KP_MOST = 10 }; /* AP's row; rows of each list */
 extern const dor_kp_figure dor_kp_coco[DOR_KP_COCO]; /* AP AP50 AP75 AP-M AP-L AR AR50 AR75 AR-M AR-L, as pycocotools prints them */
 /* CrowdPose's: AP AP50 AP75 AR AR50 AR75 AP-E AP-M AP-H, the last three over easy, medium and hard images.
  * crowd [n_images] crowdIndex in the order of truth: below .01 is easy, below .85 medium (its tool's limits). In `a`. errors NOMEM */

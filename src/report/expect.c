@@ -59,8 +59,8 @@ static dor_status known_metric(const dor_tree *at, const char *name)
   const char *all[DOR_METRIC_COUNT];
   char where[256];
   if (dor_metric_find(name) >= 0) return DOR_OK;
-  for (int i = 0; i < DOR_KP_FIGURES; i++)
-    if (!strcmp(dor_kp_figure_names[i], name)) return DOR_OK;
+  for (int i = 0; i < DOR_KP_COCO; i++)
+    if (!strcmp(dor_kp_coco[i].name, name)) return DOR_OK;
   for (int i = 0; i < DOR_METRIC_COUNT; i++) all[i] = dor_metrics[i].name;
   const char *near = dor_nearest(name, all, DOR_METRIC_COUNT);
   return near ? DOR_FAIL(CONFIG, "%s: no metric '%s'; did you mean '%s'?", dor_tree_where(at, where), name, near)

@@ -15,7 +15,7 @@
 #include "report/output.h"
 #include "report/text.h"
 
-enum { FIGURES = DOR_KP_FIGURES };
+enum { FIGURES = DOR_KP_COCO };
 
 typedef struct seed_row { /* ap.csv of one seed */
   int64_t seed;
@@ -182,7 +182,7 @@ static void metric_row(const pose *p, const char *seed, int f, double value, dou
   dor_csv_put(s, "image", false);
   dor_csv_put(s, "all", false);
   dor_csv_put(s, seed, false);
-  dor_csv_put(s, dor_kp_figure_names[f], false);
+  dor_csv_put(s, dor_kp_coco[f].name, false);
   dor_csv_put(s, "none", false);
   dor_csv_put(s, "", false);
   dor_csv_put_real(s, value, false);
@@ -230,7 +230,7 @@ static dor_status make_grid(const pose *p, dor_grid *g)
   g->cell = dor_arena_alloc(p->a, (size_t)(cols * rows) * sizeof *g->cell);
   DOR_NEED(g->head && g->cell, NOMEM, "%s", p->folder);
   g->head[0] = p->arm;
-  for (int f = 0; f < FIGURES; f++) g->head[f + 1] = dor_kp_figure_names[f];
+  for (int f = 0; f < FIGURES; f++) g->head[f + 1] = dor_kp_coco[f].name;
   for (int32_t i = 0; i < p->n; i++) {
     const seed_row *r = &p->seed[i];
     g->cell[i * cols] = dor_arena_fmt(p->a, "seed %lld", (long long)r->seed);
@@ -257,7 +257,7 @@ static dor_status write_csv_table(const pose *p)
 {
   dor_str s = {0};
   dor_str_add(&s, "arm,seed,");
-  for (int f = 0; f < FIGURES; f++) dor_str_fmt(&s, "%s,", dor_kp_figure_names[f]);
+  for (int f = 0; f < FIGURES; f++) dor_str_fmt(&s, "%s,", dor_kp_coco[f].name);
   dor_str_add(&s, "AP_lo,AP_hi,stamp,run\n");
   for (int32_t i = 0; i < p->n; i++) {
     dor_csv_put(&s, p->arm, false);
@@ -308,7 +308,7 @@ static void write_screen(const pose *p, dor_str *s)
   dor_str_fmt(s, "%s%*s%s%sresult %s\n", p->title, 4, "", p->stamp, *p->stamp ? "    " : "", p->result);
   dor_str_fmt(s, "%d pictures, %d people with joints; percent, AP with its %g %% interval (pictures drawn anew)\n\n", p->images, p->people, 100 * p->level);
   dor_str_fmt(s, "%-12s %-19s", "", "AP");
-  for (int f = 1; f < FIGURES; f++) dor_str_fmt(s, " %6s", dor_kp_figure_names[f]);
+  for (int f = 1; f < FIGURES; f++) dor_str_fmt(s, " %6s", dor_kp_coco[f].name);
   dor_str_add(s, "\n");
   for (int32_t i = 0; i < p->n; i++) {
     const seed_row *r = &p->seed[i];

@@ -212,8 +212,8 @@ static dor_status write_figures(job *j, const dor_pose_figures *f)
   char stamps[32];
   dor_str s = {0};
   dor_str_add(&s, "metric,value,ci_lo,ci_hi,images,people,found,stamp\n");
-  for (int i = 0; i < DOR_KP_FIGURES; i++) {
-    dor_csv_put(&s, dor_kp_figure_names[i], false);
+  for (int i = 0; i < DOR_KP_COCO; i++) {
+    dor_csv_put(&s, dor_kp_coco[i].name, false);
     dor_csv_put_real(&s, f->value[i], false);
     dor_csv_put_real(&s, f->lo[i], false);
     dor_csv_put_real(&s, f->hi[i], false);

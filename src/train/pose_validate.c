@@ -169,15 +169,6 @@ static int rising(const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-/* One resample of the pictures: the ten figures, in their order. */
-static dor_status resample(const dor_kp_matches *m, const int32_t *times, double out[DOR_KP_FIGURES])
-{
-  static const struct { dor_kp_area area; int32_t threshold; } of[] = {
-      {DOR_KP_ALL, -1}, {DOR_KP_ALL, 0}, {DOR_KP_ALL, 5}, {DOR_KP_MEDIUM, -1}, {DOR_KP_LARGE, -1}};
-  for (int i = 0; i < 5; i++) DOR_TRY(dor_kp_average(m, of[i].area, of[i].threshold, times, &out[i], &out[i + 5]));
-  return DOR_OK;
-}
-
 /* Percentiles of one figure's replicates; undefined ones are left out. */
 static void limits(double *v, int64_t n, double level, double *lo, double *hi)
 {
@@ -194,17 +185,17 @@ static dor_status bootstrap(dor_arena *a, const dor_pose_study *s, const dor_kp_
 {
   const int32_t images = m->n_images;
   int32_t *times = dor_arena_alloc(a, (size_t)images * sizeof *times);
-  double *v = dor_arena_alloc(a, (size_t)n * DOR_KP_FIGURES * sizeof *v);
+  double *v = dor_arena_alloc(a, (size_t)n * DOR_KP_COCO * sizeof *v);
   DOR_NEED(times && v, NOMEM, "no memory for %lld replicates", (long long)n);
   for (int64_t r = 0; r < n; r++) {
-    double one[DOR_KP_FIGURES];
+    double one[DOR_KP_COCO];
     dor_rng rng = dor_rng_stream(2026, dor_hash_name("pose bootstrap"), (uint64_t)r);
     memset(times, 0, (size_t)images * sizeof *times);
     for (int32_t i = 0; i < images; i++) times[dor_rng_below(&rng, (uint32_t)images)]++;
-    DOR_TRY(resample(m, times, one));
-    for (int f = 0; f < DOR_KP_FIGURES; f++) v[(int64_t)f * n + r] = one[f];
+    DOR_TRY(dor_kp_figures(m, DOR_KP_COCO, dor_kp_coco, times, one));
+    for (int f = 0; f < DOR_KP_COCO; f++) v[(int64_t)f * n + r] = one[f];
   }
-  for (int f = 0; f < DOR_KP_FIGURES; f++) limits(v + (int64_t)f * n, n, s->plan->top.level, &out->lo[f], &out->hi[f]);
+  for (int f = 0; f < DOR_KP_COCO; f++) limits(v + (int64_t)f * n, n, s->plan->top.level, &out->lo[f], &out->hi[f]);
   return DOR_OK;
 }
 
@@ -213,7 +204,7 @@ static dor_status judge(dor_arena *a, const dor_pose_study *s, const dor_kp_trut
   dor_kp_matches m;
   const dor_kp_found d = {.n = f->n, .image = f->image, .joint = f->joint, .score = f->score};
   DOR_TRY(dor_kp_match_all(a, t, &d, &m));
-  DOR_TRY(dor_kp_figures(&m, out->value));
+  DOR_TRY(dor_kp_figures(&m, DOR_KP_COCO, dor_kp_coco, NULL, out->value));
   return replicates ? bootstrap(a, s, &m, replicates, out) : DOR_OK;
 }
 
@@ -223,7 +214,7 @@ dor_status dor_pose_validate(const dor_pose_study *s, dor_pose_trainer *t, int64
   int32_t *rank;
   dor_kp_truth truth_of;
   found f = {.k = s->plan->keypoints.k};
-  for (int i = 0; i < DOR_KP_FIGURES; i++) out->value[i] = out->lo[i] = out->hi[i] = NAN;
+  for (int i = 0; i < DOR_KP_COCO; i++) out->value[i] = out->lo[i] = out->hi[i] = NAN;
   dor_status status = rank_images(&a, &s->valid, &rank);
   if (!status) status = make_truth(&a, s, rank, &truth_of);
   if (!status) status = find_all(s, t, rank, &f, results);
