@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The test program: all TEST()s, or those whose name contains an argument. */
+ * The test program: all TEST()s, or those whose name contains one of the
+ * arguments. An argument that is in no name ends it with 2: nothing was tested. */
 #include "tests/test.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,11 +83,31 @@ pid_t test_fork(void)
   return child;
 }
 
+/* The first argument that stands in no test's name; argc: each stands in one. */
+static int unknown(int argc, char **argv)
+{
+  for (int k = 1; k < argc; k++) {
+    size_t i = 0;
+    while (i < sizeof all / sizeof *all && !strstr(all[i].name, argv[k])) i++;
+    if (i == sizeof all / sizeof *all) return k;
+  }
+  return argc;
+}
+
+static bool wanted(const char *name, int argc, char **argv)
+{
+  bool any = argc < 2;
+  for (int k = 1; k < argc; k++) any = any || strstr(name, argv[k]);
+  return any;
+}
+
 int main(int argc, char **argv)
 {
   struct CMUnitTest chosen[sizeof all / sizeof *all];
   size_t n = 0;
+  int k = unknown(argc, argv);
+  if (k < argc) return print_error("no test has '%s' in its name\n", argv[k]), 2;
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-    if (argc < 2 || strstr(all[i].name, argv[1])) chosen[n++] = all[i];
+    if (wanted(all[i].name, argc, argv)) chosen[n++] = all[i];
   return _cmocka_run_group_tests(argc > 1 ? argv[1] : "dorsum", chosen, n, NULL, NULL) != 0;
 }

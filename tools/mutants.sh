@@ -21,7 +21,7 @@ while read -r file tests expression; do
   if cmp -s "$copy/kept" "$copy/$file"; then verdict="does not apply"
   elif ! build; then verdict="does not compile"
   elif { (cd "$copy" && exec timeout 300 build/release/check "$tests" >log 2>&1) } 2>/dev/null; then verdict="SURVIVED"
-  elif grep -q 'Running 0 test' "$copy/log"; then verdict="no such test"
+  elif grep -q '^no test has ' "$copy/log"; then verdict="no such test"
   else verdict=caught; fi
   cp "$copy/kept" "$copy/$file"
   [ "$verdict" = caught ] && caught=$((caught + 1)) || bad=$((bad + 1))

@@ -118,14 +118,17 @@ static void put_obtained(const metrics *m, int32_t i, dor_str *out)
   else if (!isnan(n) && !strcmp(dor_csv_at(&m->t, i, m->seed), "all")) dor_str_fmt(out, " n = %.0f", n);
 }
 
-/* A row of the array: what was looked for, then what metrics.csv has, null where it has nothing. */
+/* A row of the array: what was looked for, then what metrics.csv has, null where it has nothing. The n of a mean over seeds is theirs. */
 static json_t *add_json(const metrics *m, const char *kind, const char *arm, const char *metric, int32_t i)
 {
-  const struct { const char *name; int32_t col; } part[] = {{"obtained", m->value}, {"ci_lo", m->lo}, {"ci_hi", m->hi}, {"n", m->n}, {"k", m->k}};
+  const char *seed = i >= 0 ? dor_csv_at(&m->t, i, m->seed) : "";
+  const char *n = !strcmp(seed, "mean") || !strcmp(seed, "sd") ? "n_seeds" : "n";
+  const struct { const char *name; int32_t col; bool count; } part[] = {
+      {"obtained", m->value, false}, {"ci_lo", m->lo, false}, {"ci_hi", m->hi, false}, {n, m->n, true}, {"k", m->k, true}};
   json_t *o = json_pack("{s:s, s:s, s:s}", "kind", kind, "arm", arm, "metric", metric);
   for (size_t p = 0; p < sizeof part / sizeof *part; p++) {
     double v = number(m, i, part[p].col);
-    json_object_set_new(o, part[p].name, isnan(v) ? json_null() : json_real(v));
+    json_object_set_new(o, part[p].name, isnan(v) ? json_null() : part[p].count ? json_integer((json_int_t)v) : json_real(v));
   }
   json_array_append_new(m->rows, o);
   return o;

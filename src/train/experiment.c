@@ -239,10 +239,24 @@ void dor_experiment_release(dor_experiment *e)
 
 const char *dor_experiment_data(const dor_experiment *e) { return e->data; }
 
-dor_status dor_experiment_write(const dor_experiment *e, dor_str *cfg, dor_str *json)
+static void drop_folders(dor_tree *group)
 {
-  dor_tree_write(e->tree, cfg);
-  dor_tree_json(e->tree, json);
+  for (dor_tree *t = group->first; t; t = t->next) {
+    const char *slash = t->type == DOR_TREE_TEXT && dor_tree_is_path(t->name) ? strrchr(t->text, '/') : NULL;
+    if (slash && strncmp(t->text, "synth:", 6)) t->text = slash + 1;
+    drop_folders(t);
+  }
+}
+
+dor_status dor_experiment_write(const dor_experiment *e, bool folders, dor_str *cfg, dor_str *json)
+{
+  dor_arena a = {0};
+  dor_tree *t;
+  dor_status s = dor_tree_copy(&a, e->tree, &t);
+  if (!s && !folders) drop_folders(t);
+  if (!s) dor_tree_write(t, cfg), dor_tree_json(t, json);
+  dor_arena_release(&a);
+  DOR_TRY(s);
   DOR_TRY(dor_str_status(cfg));
   return dor_str_status(json);
 }

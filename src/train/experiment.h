@@ -129,7 +129,8 @@ void dor_experiment_release(dor_experiment *e);
 /* Absolute or relative path of `data`, resolved against the config's folder (against the working folder from the command line). */
 const char *dor_experiment_data(const dor_experiment *e);
 
-/* The resolved config, every key written out; reads back as the same experiment. */
-DOR_MUST dor_status dor_experiment_write(const dor_experiment *e, dor_str *cfg, dor_str *json);
+/* The resolved config, every key written out; reads back as the same experiment. Without `folders`, data and other files are
+ * called by their bare names: what a run folder may know of where they lay. */
+DOR_MUST dor_status dor_experiment_write(const dor_experiment *e, bool folders, dor_str *cfg, dor_str *json);
 
 #endif

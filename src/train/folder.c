@@ -6,6 +6,7 @@
 #include "train/folder.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ typedef struct chooser {
   const dor_run_options *o;
   const char *identity;
   dor_str cfg, json, inputs;
+  json_t *paths;             /* where each file that inputs.json has the hash of lies: for private/ */
   dor_arena arena;
 } chooser;
 
@@ -232,6 +234,18 @@ static dor_status choose_number(chooser *c, const char *base, bool *fresh)
   return DOR_OK;
 }
 
+static dor_status put_paths(chooser *c)
+{
+  dor_str s = {0};
+  char *text = c->paths ? json_dumps(c->paths, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
+  dor_status status = text ? DOR_OK : DOR_FAIL(NOMEM, "no memory for paths.json");
+  if (text) dor_str_fmt(&s, "%s\n", text);
+  if (!status) status = dor_folder_put(c->f->path, "private/paths.json", &s);
+  dor_str_release(&s);
+  free(text);
+  return status;
+}
+
 static dor_status start_folder(chooser *c, bool fresh)
 {
   const char *private = dor_path_join(&c->arena, c->f->path, "private"), *lock = dor_path_join(&c->arena, c->f->path, "private/lock");
@@ -242,6 +256,7 @@ static dor_status start_folder(chooser *c, bool fresh)
   if (fresh) DOR_TRY(dor_io_probe(c->f->path));
   DOR_TRY(dor_folder_put(c->f->path, "config.cfg", &c->cfg));
   DOR_TRY(dor_folder_put(c->f->path, "config.json", &c->json));
+  DOR_TRY(put_paths(c));
   bool equal;
   DOR_TRY(equal_inputs(c, c->f->path, &equal));
   if (equal) return DOR_OK;
@@ -270,6 +285,14 @@ static dor_status choose(chooser *c)
   return s;
 }
 
+/* A hash of inputs.json, and the path for private/paths.json. A name that is no text is left out: verify says that it was not found. */
+static void add_input(chooser *c, const char *key, const char *hex, const char *path)
+{
+  char full[PATH_MAX];
+  dor_str_fmt(&c->inputs, " \"%s\": \"%s\",\n", key, hex);
+  json_object_set_new(c->paths, key, json_string(realpath(path, full) ? full : path));
+}
+
 /* Was arm i's file of folds met in an arm before it? */
 static bool met(const dor_experiment *e, int32_t i)
 {
@@ -285,8 +308,10 @@ static dor_status describe_weights(chooser *c)
     for (int32_t k = 0; k < c->e->arm[i].n_nets; k++) {
       const dor_net *net = &c->e->arm[i].net[k];
       if (!*net->weights || dor_pretrained_met(c->e, i, k)) continue;
+      const char *key = dor_arena_fmt(&c->arena, "weights_%s_%s_sha256", c->e->arm[i].name, net->name);
+      DOR_NEED(key, NOMEM, "no memory for a name");
       DOR_TRY(dor_pretrained_hash(net, hex));
-      dor_str_fmt(&c->inputs, " \"weights_%s_%s_sha256\": \"%s\",\n", c->e->arm[i].name, net->name, hex);
+      add_input(c, key, hex, net->weights);
     }
   return DOR_OK;
 }
@@ -295,13 +320,16 @@ static dor_status describe_weights(chooser *c)
 static dor_status describe_inputs(chooser *c)
 {
   char hex[DOR_HASH_HEX];
-  bool made = !strncmp(dor_experiment_data(c->e), "synth:", 6);
-  dor_str_fmt(&c->inputs, "{\"schema\": 1,\n \"%s\": \"%s\",\n", made ? synth_key : "data_sha256", c->identity);
+  const char *data = dor_experiment_data(c->e), *key = "splits_sha256";
+  dor_str_add(&c->inputs, "{\"schema\": 1,\n");
+  if (strncmp(data, "synth:", 6)) add_input(c, "data_sha256", c->identity, data);
+  else dor_str_fmt(&c->inputs, " \"%s\": \"%s\",\n", synth_key, c->identity);
   for (int32_t i = 0, n = 0; i < c->e->n_arms; i++) {
     if (!*c->e->arm[i].split.file || met(c->e, i)) continue;
+    if (n++) key = dor_arena_fmt(&c->arena, "splits_%s_sha256", c->e->arm[i].name);
+    DOR_NEED(key, NOMEM, "no memory for a name");
     DOR_TRY(dor_hash_file(c->e->arm[i].split.file, hex));
-    if (n++) dor_str_fmt(&c->inputs, " \"splits_%s_sha256\": \"%s\",\n", c->e->arm[i].name, hex);
-    else dor_str_fmt(&c->inputs, " \"splits_sha256\": \"%s\",\n", hex);
+    add_input(c, key, hex, c->e->arm[i].split.file);
   }
   DOR_TRY(describe_weights(c));
   dor_str_fmt(&c->inputs, " \"code_version\": %s", DOR_NUMERICS);
@@ -311,8 +339,8 @@ static dor_status describe_inputs(chooser *c)
 dor_status dor_folder_open(dor_folder *f, const dor_experiment *e, const dor_run_options *o, const char *identity)
 {
   *f = (dor_folder){.lock = {-1}};
-  chooser c = {.f = f, .e = e, .o = o, .identity = identity};
-  dor_status s = dor_experiment_write(e, &c.cfg, &c.json);
+  chooser c = {.f = f, .e = e, .o = o, .identity = identity, .paths = json_object()};
+  dor_status s = dor_experiment_write(e, false, &c.cfg, &c.json);
   if (!s) s = describe_inputs(&c);
   if (!s) s = dor_str_status(&c.cfg);
   if (!s) s = dor_str_status(&c.json);
@@ -322,6 +350,7 @@ dor_status dor_folder_open(dor_folder *f, const dor_experiment *e, const dor_run
   dor_str_release(&c.cfg);
   dor_str_release(&c.json);
   dor_str_release(&c.inputs);
+  json_decref(c.paths);
   dor_arena_release(&c.arena);
   return s;
 }

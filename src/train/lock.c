@@ -27,13 +27,15 @@ static bool read_proc(const char *path, char *text, size_t size)
   return n > 0;
 }
 
-/* Field 22 of /proc/PID/stat, in clock ticks since boot: with the pid it names one process. -1 when it cannot be read. */
+/* Field 22 of /proc/PID/stat, in clock ticks since boot: with the pid it names one process. -1 when it cannot be read, or
+ * when the process has died and its parent has not looked (state Z or X). */
 static long long start_of(long long pid)
 {
   char path[64], text[1024];
   snprintf(path, sizeof path, "/proc/%lld/stat", pid);
   if (!read_proc(path, text, sizeof text)) return -1;
   char *p = strrchr(text, ')');
+  if (p && (!strncmp(p, ") Z", 3) || !strncmp(p, ") X", 3))) return -1;
   for (int field = 2; p && field < 22; field++) p = strchr(p + 1, ' ');
   return p ? strtoll(p, NULL, 10) : -1;
 }

@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "data/import.h"
+#include "report/report.h"
 #include "tests/e2e/run_fixture.h"
 #include "tests/test.h"
 #include "train/checkpoint.h"
@@ -278,6 +279,37 @@ TEST(run_names_nobody)
   dor_arena_release(&a);
 }
 
+static const char three_folds[] = "scheme = \"kfold\"; folds = 3; seed = 5";
+
+/* Data and folds by absolute paths: outside private/ not a byte of a run knows them, and from elsewhere it is the same run. */
+TEST(run_tells_no_path)
+{
+  stage t = begin("run_paths", easy);
+  dor_arena a = {0};
+  dor_str screen = {0};
+  char before[4096];
+  int files = 0;
+  OK(go(&t, plain_config));
+  const char *away = dor_arena_fmt(&a, "%s/FAR/AWAY", t.folder), *file = dor_arena_fmt(&a, "%s/folds.json", away);
+  OK(dor_io_mkdirs(away));
+  OK(dor_io_write(file, said(&t, "splits.json"), strlen(said(&t, "splits.json"))));
+  make_data(away, easy);
+  const char *text = with(three_folds, dor_arena_fmt(&a, "file = \"%s\"", file)), *at = strstr(text, "data.h5");
+  const char *config = dor_arena_fmt(&a, "%.*s%s/%s", (int)(at - text), text, away, at);
+  OK(go(&t, config));
+  OK(dor_report_run(t.r.folder, &screen));
+  CHECK(strstr(said(&t, "config.cfg"), "data = \"data.h5\"") && strstr(said(&t, "config.cfg"), "file = \"folds.json\""), "%s", said(&t, "config.cfg"));
+  CHECK(strstr(said(&t, "private/paths.json"), "/FAR/AWAY/data.h5") && strstr(said(&t, "private/paths.json"), "/FAR/AWAY/folds.json"), "%s",
+        said(&t, "private/paths.json"));
+  snprintf(before, sizeof before, "%s", t.r.folder);
+  OK(go(&t, with(three_folds, "file = \"FAR/AWAY/folds.json\"")));
+  CHECK(t.r.reused && !strcmp(before, t.r.folder), "the same data and folds by another path are another run: %s", t.r.folder);
+  OK(dor_io_remove_tree(dor_path_join(&a, t.r.folder, "private")));
+  CHECK(!files_with(&a, t.r.folder, t.folder, &files) && !files_with(&a, t.r.folder, "AWAY", &files) && files > 40, "%d files looked at", files);
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
 /* ---- schemes, values, checkpoints of others ---- */
 
 TEST(run_schemes_of_splits)
@@ -295,8 +327,6 @@ TEST(run_schemes_of_splits)
     CHECK(strstr(said(&t, "run.json"), "\"always A\""), "run.json: %s", said(&t, "run.json"));
   }
 }
-
-static const char three_folds[] = "scheme = \"kfold\"; folds = 3; seed = 5";
 
 TEST(run_takes_folds_from_a_file_beside_the_config)
 {

@@ -158,6 +158,24 @@ TEST(lock_of_the_dead_is_taken_over)
   dor_lock_release(&l);
 }
 
+TEST(lock_of_a_zombie_is_taken_over)
+{
+  (void)state;
+  char path[600];
+  file_in(test_folder("lock_zombie"), "lock", path);
+  pid_t child = test_fork();
+  if (!child) {
+    dor_lock l;
+    _exit(dor_lock_take(&l, path, false) ? 1 : 0);
+  }
+  siginfo_t died = {0};
+  REQUIRE(!waitid(P_PID, (id_t)child, &died, WEXITED | WNOWAIT) && !died.si_status, "the child could not take it");
+  dor_lock l;
+  OK(dor_lock_take(&l, path, false)); /* the child is dead, and nobody has waited for it */
+  dor_lock_release(&l);
+  waitpid(child, NULL, 0);
+}
+
 TEST(lock_of_another_host_needs_force)
 {
   (void)state;

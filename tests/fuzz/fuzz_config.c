@@ -46,10 +46,10 @@ static void reads_back(const dor_experiment *e)
   dor_str first = {0}, second = {0}, json = {0};
   dor_experiment again;
   char path[64];
-  must(!dor_experiment_write(e, &first, &json), "cannot be written", dor_errmsg());
+  must(!dor_experiment_write(e, true, &first, &json), "cannot be written", dor_errmsg());
   int fd = memory_file(first.s, first.n, path);
   must(!dor_experiment_read(&again, path, NULL, 0), "the resolved config is refused", dor_errmsg());
-  must(!dor_experiment_write(&again, &second, &json), "cannot be written", dor_errmsg());
+  must(!dor_experiment_write(&again, true, &second, &json), "cannot be written", dor_errmsg());
   must(!strcmp(first.s, second.s), "the resolved config reads back as another", second.s);
   close(fd);
   dor_experiment_release(&again);

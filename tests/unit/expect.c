@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "base/io.h"
 #include "tests/test.h"
 
@@ -16,7 +18,7 @@ static const char metrics[] = "run,arm,level,fold,seed,metric,average,class,valu
                               "r,mlp,subject,0,all,auc,none,Abnormal,0.5,,,,,62,,,,\n"
                               "r,mlp,subject,all,all,auc,none,Abnormal,0.936,0.91,0.96,0.95,\"DeLong, logit\",310,,210,100,\n";
 
-static dor_status check(const char *expect, const char *data, dor_str *out, int32_t *tested)
+static dor_status check_rows(const char *expect, const char *data, dor_str *out, json_t *rows, int32_t *tested)
 {
   static char cfg[600], csv[600], folder[500];
   snprintf(folder, sizeof folder, "%s", test_folder("expect"));
@@ -25,8 +27,10 @@ static dor_status check(const char *expect, const char *data, dor_str *out, int3
   OK(dor_io_write(csv, metrics, strlen(metrics)));
   OK(dor_io_write(cfg, expect, strlen(expect)));
   dor_str_clear(out);
-  return dor_expect_check(cfg, folder, data, out, NULL, tested);
+  return dor_expect_check(cfg, folder, data, out, rows, tested);
 }
+
+static dor_status check(const char *expect, const char *data, dor_str *out, int32_t *tested) { return check_rows(expect, data, out, NULL, tested); }
 
 TEST(expect_held)
 {
@@ -40,6 +44,22 @@ TEST(expect_held)
   static const char *const says[] = {"0.8560", "0.8600 (0.8100-0.8900) 267/310", "published: Mota 2005, n = 310", "0.8500 mean of single seeds   held",
                                      "not in this run", ">= 0.9360", "not tested: for data = \"synth:seed=1\""};
   for (size_t i = 0; i < sizeof says / sizeof *says; i++) CHECK(strstr(out.s, says[i]), "no '%s' in\n%s", says[i], out.s);
+  dor_str_release(&out);
+}
+
+/* Counts are whole numbers, and what a mean over seeds counts is seeds. */
+TEST(expect_json_counts)
+{
+  static const char text[] = "expected = ( { arm = \"mlp\"; metric = \"accuracy\"; seed = \"mean\"; at_least = 0.5; },\n"
+                             "             { arm = \"mlp\"; metric = \"accuracy\"; at_least = 0.5; } );\n";
+  dor_str out = {0};
+  int32_t tested;
+  json_t *rows = json_array();
+  OK(check_rows(text, "", &out, rows, &tested));
+  const json_t *mean = json_array_get(rows, 0), *all = json_array_get(rows, 1);
+  CHECK(!json_object_get(mean, "n") && json_integer_value(json_object_get(mean, "n_seeds")) == 3, "the mean of three seeds");
+  CHECK(json_integer_value(json_object_get(all, "n")) == 310 && json_integer_value(json_object_get(all, "k")) == 267, "267 of 310 people");
+  json_decref(rows);
   dor_str_release(&out);
 }
 

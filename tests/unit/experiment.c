@@ -34,7 +34,7 @@ static const dor_arm *find_arm(const dor_experiment *e, const char *name)
 static void resolved(const dor_experiment *e, dor_str *cfg)
 {
   dor_str json = {0};
-  OK(dor_experiment_write(e, cfg, &json));
+  OK(dor_experiment_write(e, true, cfg, &json));
   dor_str_release(&json);
 }
 
@@ -42,9 +42,9 @@ static void same_after_writing(const dor_experiment *e)
 {
   dor_experiment again;
   dor_str first = {0}, second = {0}, first_json = {0}, second_json = {0};
-  OK(dor_experiment_write(e, &first, &first_json));
+  OK(dor_experiment_write(e, true, &first, &first_json));
   OK(dor_experiment_read(&again, put(first.s), NULL, 0));
-  OK(dor_experiment_write(&again, &second, &second_json));
+  OK(dor_experiment_write(&again, true, &second, &second_json));
   CHECK(!strcmp(first.s, second.s), "the resolved config reads back as another:\n%s\n%s", first.s, second.s);
   CHECK(!strcmp(first_json.s, second_json.s), "as JSON:\n%s\n%s", first_json.s, second_json.s);
   REQUIRE(e->n_arms == again.n_arms, "%d arms became %d", e->n_arms, again.n_arms);
