@@ -43,7 +43,7 @@ DOR_MUST dor_status dor_tree_copy(dor_arena *a, const dor_tree *t, dor_tree **ou
 const dor_tree *dor_tree_find(const dor_tree *group, const char *dotted); /* "train.lr"; NULL when absent */
 int32_t dor_tree_count(const dor_tree *t);
 const char *dor_tree_where(const dor_tree *t, char out[256]);             /* "quick.cfg:12", "command line" */
-bool dor_tree_is_path(const char *key); /* data, file, weights, folder, table: where something lies, which is nobody's result */
+bool dor_tree_is_path(const char *key); /* data, file, weights, folder, table, pose.train, ...: where something lies, which is nobody's result */
 
 /* libconfig text that reads back as the same tree (reals shortest round-trip), and the same as JSON. */
 void dor_tree_write(const dor_tree *t, dor_str *out);

@@ -255,10 +255,50 @@ static dor_status by_fold(dor_analysis *x, int32_t arm, const specs *q)
   return summarise(x, arm, q, first, true);
 }
 
+/* What the seeds of an arm so far say about each of its units. */
+typedef struct chorus { int32_t *said; bool *alike; } chorus; /* [units] said: -1: nothing yet */
+
+static dor_status chorus_make(const dor_analysis *x, int32_t n, chorus *c)
+{
+  *c = (chorus){.said = dor_arena_alloc(x->a, (size_t)n * sizeof *c->said), .alike = dor_arena_alloc(x->a, (size_t)n * sizeof *c->alike)};
+  DOR_NEED(c->said && c->alike, NOMEM, "%d units", n);
+  for (int32_t i = 0; i < n; i++) c->said[i] = -1, c->alike[i] = true;
+  return DOR_OK;
+}
+
+/* Units of one seed are among those of all, in the same order. */
+static void chorus_add(chorus *c, const dor_scores *all, const dor_scores *seed)
+{
+  for (int32_t i = 0, k = 0; i < seed->n; i++) {
+    while (all->unit[k] != seed->unit[i]) k++;
+    c->alike[k] = c->alike[k] && (c->said[k] < 0 || c->said[k] == seed->decided[i]);
+    c->said[k] = seed->decided[i];
+  }
+}
+
+/* The share of units that all seeds decide alike: the accuracy of one who is right about those alone. */
+static dor_status agreement(dor_analysis *x, int32_t arm, const chorus *c)
+{
+  dor_scores s = x->arm[arm].scores;
+  if (x->arm[arm].n_seeds < 2 || !s.n_classes) return DOR_OK;
+  int32_t *decided = dor_arena_alloc(x->a, (size_t)s.n * sizeof *decided);
+  dor_figure f;
+  DOR_NEED(decided, NOMEM, "%d units", s.n);
+  for (int32_t i = 0; i < s.n; i++) decided[i] = c->alike[i] ? s.truth[i] : (s.truth[i] + 1) % s.n_classes;
+  s.decided = decided;
+  DOR_TRY(dor_figure_init(&f, x->a, &s, DOR_METRIC_accuracy, -1));
+  dor_result r = describe(x, arm, &s, (spec){DOR_METRIC_accuracy, -1}, dor_figure_all(&f));
+  r.metric = "seed_agreement", r.n_pos = r.n_neg = -1;
+  DOR_TRY(interval(x, &s, &f, &r));
+  return add(x, r);
+}
+
 static dor_status by_seed(dor_analysis *x, int32_t arm, const specs *q)
 {
   int32_t first = x->n_rows, index = x->arm[arm].index;
   const dor_predictions *p = x->p;
+  chorus c;
+  DOR_TRY(chorus_make(x, x->arm[arm].scores.n, &c));
   for (int64_t last = -1;;) {
     int64_t seed = INT64_MAX;
     for (int32_t i = 0; i < p->n; i++)
@@ -267,9 +307,11 @@ static dor_status by_seed(dor_analysis *x, int32_t arm, const specs *q)
     dor_scores s;
     DOR_TRY(dor_scores_of(x->a, p, index, seed, -1, &s));
     DOR_TRY(describe_all(x, arm, &s, q, DOR_ALL, seed));
+    chorus_add(&c, &x->arm[arm].scores, &s);
     last = seed;
   }
-  return summarise(x, arm, q, first, false);
+  DOR_TRY(summarise(x, arm, q, first, false));
+  return agreement(x, arm, &c);
 }
 
 dor_status dor_analyse_metrics(dor_analysis *x)

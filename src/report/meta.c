@@ -3,7 +3,6 @@
  * The run folder's own words: config.json, run.json, flow.csv, leakage.json. */
 #include "report/meta.h"
 
-#include <jansson.h>
 #include <string.h>
 
 #include "base/io.h"
@@ -16,9 +15,9 @@ typedef struct reader {
   json_t *config, *run, *leakage; /* leakage: NULL when there is no such file */
 } reader;
 
-static dor_status load(reader *r, const char *name, bool needed, json_t **out)
+dor_status dor_report_json(dor_arena *a, const char *folder, const char *name, bool needed, json_t **out)
 {
-  char *data, *path = dor_path_join(r->a, r->folder, name);
+  char *data, *path = dor_path_join(a, folder, name);
   size_t size;
   json_error_t error;
   DOR_NEED(path, NOMEM, "%s", name);
@@ -239,9 +238,9 @@ static dor_status read_run(reader *r, dor_report_meta *m, dor_predictions *p)
   const char **order, **limit, *predictions = dor_path_join(r->a, r->folder, "predictions.csv");
   int32_t n;
   DOR_NEED(predictions, NOMEM, "%s", r->folder);
-  DOR_TRY(load(r, "config.json", true, &r->config));
-  DOR_TRY(load(r, "run.json", true, &r->run));
-  DOR_TRY(load(r, "leakage.json", false, &r->leakage));
+  DOR_TRY(dor_report_json(r->a, r->folder, "config.json", true, &r->config));
+  DOR_TRY(dor_report_json(r->a, r->folder, "run.json", true, &r->run));
+  DOR_TRY(dor_report_json(r->a, r->folder, "leakage.json", false, &r->leakage));
   read_config(r, m);
   m->synthetic = json_is_true(at(r->run, "synthetic")) || stamped(r, "SYNTHETIC");
   m->leaks |= stamped(r, "LEAKS"), m->quick |= stamped(r, "QUICK");

@@ -68,7 +68,12 @@ DOR_MUST dor_status dor_report_run(const char *folder, dor_str *screen);        
 /* Any program's predictions. Two classes want o->positive. out NULL: FILE.report/ beside it. */
 DOR_MUST dor_status dor_report_file(const char *csv, const char *out, const dor_predictions_options *o, dor_str *screen);
 
-/* Re-hash what SHA256SUMS lists. errors MISMATCH naming the first file; *n files held */
-DOR_MUST dor_status dor_report_verify(const char *folder, int32_t *n);
+typedef struct dor_verified {
+  int32_t files, inputs;       /* held */
+  int32_t unlisted, absent;    /* files that SHA256SUMS does not list, each named in a warning; inputs that are not here, so not checked */
+} dor_verified;
+
+/* Re-hash what SHA256SUMS lists, and what went in where it still lies (private/paths.json). errors MISMATCH naming the first file */
+DOR_MUST dor_status dor_report_verify(const char *folder, dor_verified *v);
 
 #endif

@@ -327,6 +327,20 @@ static void width_limit(const dor_analysis *x, dor_str *s)
   dor_str_fmt(s, " %lld %s: sensitivity is known to about +-%.0f points.", (long long)found->n_pos, x->p->class_name[1], 50 * (found->ci.hi - found->ci.lo));
 }
 
+/* From the arm whose seeds agree least to the one whose agree most. */
+static void seeds_limit(const dor_analysis *x, dor_str *s)
+{
+  double least = 1, most = 0;
+  for (int32_t i = 0; i < x->n_arms; i++) {
+    const dor_result *r = x->arm[i].arm->baseline ? NULL : dor_result_find(x, i, DOR_ALL, DOR_ALL, "seed_agreement", -1);
+    if (r) least = fmin(least, r->value), most = fmax(most, r->value);
+  }
+  if (least > most) return;
+  dor_str_fmt(s, " All seeds of an arm decide alike for %.0f", 100 * least);
+  if (most - least >= .005) dor_str_fmt(s, " to %.0f", 100 * most);
+  dor_str_fmt(s, " %% of %s.", x->m->many);
+}
+
 static int32_t fewest_discordant(double level)
 {
   int32_t n = 1;
@@ -343,6 +357,7 @@ static void limits(const dor_analysis *x, dor_str *s)
     dor_str_fmt(&line, " %s%s", x->m->limit[i], n && x->m->limit[i][n - 1] == '.' ? "" : ".");
   }
   width_limit(x, &line);
+  seeds_limit(x, &line);
   dor_str_add(&line, " Intervals ignore training variability.");
   if (x->n_contrasts && !x->clustered) {
     dor_str_add(&line, " The exact test decides, not the interval:");

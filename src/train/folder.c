@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/version.h"
+#include "train/pose_plan.h"
 #include "train/pretrained.h"
 
 enum { MAX_CONFIG = 16 << 20, SHOWN_KEYS = 8 };
@@ -316,12 +317,24 @@ static dor_status describe_weights(chooser *c)
   return DOR_OK;
 }
 
-/* What a run depends on beside its config: the same name may hold other bytes tomorrow. */
-static dor_status describe_inputs(chooser *c)
+/* Keypoint networks have annotation files for data and folds. */
+static dor_status describe_pose(chooser *c, const dor_pose_plan *p)
+{
+  char hex[DOR_HASH_HEX];
+  DOR_TRY(dor_hash_file(p->train_file, hex));
+  add_input(c, "train_sha256", hex, p->train_file);
+  DOR_TRY(dor_hash_file(p->valid_file, hex));
+  add_input(c, "validation_sha256", hex, p->valid_file);
+  if (!*p->net.weights) return DOR_OK;
+  DOR_TRY(dor_pretrained_hash(&p->net, hex));
+  add_input(c, "weights_sha256", hex, p->net.weights);
+  return DOR_OK;
+}
+
+static dor_status describe_people(chooser *c)
 {
   char hex[DOR_HASH_HEX];
   const char *data = dor_experiment_data(c->e), *key = "splits_sha256";
-  dor_str_add(&c->inputs, "{\"schema\": 1,\n");
   if (strncmp(data, "synth:", 6)) add_input(c, "data_sha256", c->identity, data);
   else dor_str_fmt(&c->inputs, " \"%s\": \"%s\",\n", synth_key, c->identity);
   for (int32_t i = 0, n = 0; i < c->e->n_arms; i++) {
@@ -331,7 +344,14 @@ static dor_status describe_inputs(chooser *c)
     DOR_TRY(dor_hash_file(c->e->arm[i].split.file, hex));
     add_input(c, key, hex, c->e->arm[i].split.file);
   }
-  DOR_TRY(describe_weights(c));
+  return describe_weights(c);
+}
+
+/* What a run depends on beside its config: the same name may hold other bytes tomorrow. */
+static dor_status describe_inputs(chooser *c)
+{
+  dor_str_add(&c->inputs, "{\"schema\": 1,\n");
+  DOR_TRY(c->e->pose ? describe_pose(c, c->e->pose) : describe_people(c));
   dor_str_fmt(&c->inputs, " \"code_version\": %s", DOR_NUMERICS);
   return DOR_OK;
 }

@@ -45,6 +45,8 @@ gives arms.0.cells 2 run "$tmp/exp/experiment.cfg" --dry-run
 gives trained 1 run "$tmp/exp/experiment.cfg" --fold 2 --out "$tmp/part"
 gives complete True run "$tmp/exp/experiment.cfg" --out "$tmp/run"
 gives hold True verify "$tmp/run"
+gives inputs 1 verify "$tmp/run"
+gives unlisted 0 verify "$tmp/run"
 "$dorsum" report "$tmp/run" --json --quiet >"$tmp/json" 2>"$tmp/err"
 python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$tmp/json" || fail "report --json is no JSON"
 gives runs.0.cells 2 reproduce "$tmp/exp" --dry-run

@@ -122,7 +122,7 @@ TEST(pose_run_trains_validates_and_resumes)
   dor_run_result r;
   dor_str screen = {0};
   char whole[65], stopped[65];
-  int32_t files;
+  dor_verified held;
   begin_folder("pose_run");
   const char *parts = with("batch = 2", "batch = 2; accumulate = 2; ema = 0.5");
   OK(go(parts, "a", &r));
@@ -136,7 +136,8 @@ TEST(pose_run_trains_validates_and_resumes)
   CHECK(strstr(screen.s, "SYNTHETIC") && strstr(screen.s, "seed 4"), "%s", screen.s);
   CHECK(strstr(text_of(r.folder, "metrics.csv"), ",tiny,image,all,4,AP,"), "metrics.csv: %s", text_of(r.folder, "metrics.csv"));
   CHECK(*text_of(r.folder, "tables/main.md") && *text_of(r.folder, "report.html") && *text_of(r.folder, "DONE"), "the report");
-  OK(dor_report_verify(r.folder, &files));
+  OK(dor_report_verify(r.folder, &held));
+  CHECK(held.inputs == 2 && !held.absent && !held.unlisted, "%d inputs hold, %d are not here, %d not listed", held.inputs, held.absent, held.unlisted);
   hash_run(r.folder, whole);
   dor_str_release(&screen);
 
@@ -146,6 +147,18 @@ TEST(pose_run_trains_validates_and_resumes)
   hash_run(r.folder, stopped);
   CHECK(!strcmp(whole, stopped), "a run that was stopped and gone on with differs from one that was not");
   dor_str_release(&screen);
+}
+
+TEST(pose_run_tells_no_path)
+{
+  dor_run_result r;
+  char path[1200];
+  begin_folder("pose_paths");
+  snprintf(path, sizeof path, "train = \"%s/train.json\"; train_pictures = \"%s\"", folder, folder);
+  OK(go(with("train = \"train.json\"; train_pictures = \".\"", path), "a", &r));
+  CHECK(strstr(text_of(r.folder, "config.cfg"), "train = \"train.json\"") && !strstr(text_of(r.folder, "config.cfg"), folder), "%s",
+        text_of(r.folder, "config.cfg"));
+  CHECK(!strstr(text_of(r.folder, "config.json"), folder) && strstr(text_of(r.folder, "private/paths.json"), folder), "a path is where it should not be");
 }
 
 TEST(pose_run_begins_with_given_weights)

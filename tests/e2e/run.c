@@ -301,10 +301,18 @@ TEST(run_tells_no_path)
   CHECK(strstr(said(&t, "config.cfg"), "data = \"data.h5\"") && strstr(said(&t, "config.cfg"), "file = \"folds.json\""), "%s", said(&t, "config.cfg"));
   CHECK(strstr(said(&t, "private/paths.json"), "/FAR/AWAY/data.h5") && strstr(said(&t, "private/paths.json"), "/FAR/AWAY/folds.json"), "%s",
         said(&t, "private/paths.json"));
+  dor_verified v;
+  OK(dor_report_verify(t.r.folder, &v));
+  CHECK(v.inputs == 2 && !v.absent && !v.unlisted, "%d inputs hold, %d are not here, %d not listed", v.inputs, v.absent, v.unlisted);
   snprintf(before, sizeof before, "%s", t.r.folder);
   OK(go(&t, with(three_folds, "file = \"FAR/AWAY/folds.json\"")));
   CHECK(t.r.reused && !strcmp(before, t.r.folder), "the same data and folds by another path are another run: %s", t.r.folder);
+  OK(dor_io_append(file, " ", 1));
+  CHECK(dor_report_verify(t.r.folder, &v) == DOR_E_MISMATCH && strstr(dor_errmsg(), "folds.json has changed since the run: it is not the 'splits_sha256'"),
+        "%s", dor_errmsg());
   OK(dor_io_remove_tree(dor_path_join(&a, t.r.folder, "private")));
+  OK(dor_report_verify(t.r.folder, &v));
+  CHECK(!v.inputs && v.absent == 2, "%d inputs hold, %d are not here", v.inputs, v.absent);
   CHECK(!files_with(&a, t.r.folder, t.folder, &files) && !files_with(&a, t.r.folder, "AWAY", &files) && files > 40, "%d files looked at", files);
   dor_str_release(&screen);
   dor_arena_release(&a);

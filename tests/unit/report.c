@@ -178,6 +178,11 @@ TEST(report_figures) /* scikit-learn 1.9 and SciPy on the fixture's predictions,
   METRIC_IS("proms", "all", "mean", "accuracy", (0.6944444444444444 + 0.6666666666666666) / 2);
   METRIC_IS("proms", "mean", "all", "auc", 0.75);
   METRIC_IS("majority", "all", "all", "auc", 0.5);
+  METRIC_IS("proms", "all", "all", "seed_agreement", 33.0 / 36); /* of people: both seeds decide alike */
+  METRIC_IS("forward", "all", "all", "seed_agreement", 34.0 / 36);
+  CHECK(metric(&a, folder, "proms", "all", "all", "seed_agreement", "k") == 33, "k");
+  CHECK(fabs(metric(&a, folder, "proms", "all", "all", "seed_agreement", "ci_lo") - 0.7817330875072737) < 1e-9, "Wilson's interval");
+  CHECK(isnan(metric(&a, folder, "majority", "all", "all", "seed_agreement", "value")), "one seed agrees with nobody");
   CHECK(isnan(metric(&a, folder, "majority", "all", "all", "precision", "value")), "0/0 is not a number");
   CHECK(metric(&a, folder, "backward", "all", "all", "accuracy", "k") == 33 && metric(&a, folder, "backward", "all", "all", "sensitivity", "n") == 16,
         "counts");
@@ -450,9 +455,12 @@ TEST(report_verify)
   dor_arena a = {0};
   dor_str screen = {0};
   const char *folder = reported(&a, "report_verify", &screen);
-  int32_t n;
+  dor_verified n;
   OK(dor_report_verify(folder, &n));
-  CHECK(n > 30, "%d files", n);
+  CHECK(n.files > 30 && !n.unlisted, "%d files, %d not listed", n.files, n.unlisted);
+  OK(dor_io_write(path_of(folder, "cells/notes.txt"), "x", 1));
+  OK(dor_report_verify(folder, &n));
+  CHECK(n.unlisted == 1, "%d not listed", n.unlisted);
   char *sums = slurp(&a, path_of(folder, "SHA256SUMS"));
   CHECK(!strstr(sums, "DONE") && !strstr(sums, "private/") && !strstr(sums, "log.txt") && strstr(sums, "cells/"), "what is hashed");
   OK(dor_io_append(path_of(folder, "errors.csv"), "x\n", 2));
