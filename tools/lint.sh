@@ -8,6 +8,7 @@ out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT
 code=$(find src kernels tests -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' | sort)
 scripts=$(find tools .ci -type f \( -name '*.sh' -o -name run -o -name '*.py' \) | sort)
+configs=$(find configs datasets experiments -maxdepth 2 -name '*.cfg' | sort)
 
 # one pass over every text
 # shellcheck disable=SC2086
@@ -27,7 +28,7 @@ awk -v code="$code" '
   isc && /^{/ { start = FNR }
   isc && /^}/ && start { if (FNR - start - 1 > 60) say("function of " FNR - start - 1 " lines, at most 60"); start = 0 }
   isc && FNR == 601 { say("file of more than 600 lines") }
-' $code $scripts >"$out"
+' $code $scripts $configs >"$out"
 
 # headers alone, a compile for all of them: each is wrapped in a file of its own only when the whole fails
 STRICT="-std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Isrc -I. $(pkg-config --cflags hdf5 2>/dev/null)"
