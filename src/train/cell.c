@@ -295,12 +295,13 @@ static dor_status write_cell(job *j)
 {
   const dor_cell *c = j->cell;
   int32_t count[4] = {0};
+  char stamp[64];
   dor_str s = {0};
   for (int32_t u = 0; u < j->sa->roster->n; u++) count[j->role[u]]++;
   dor_str_fmt(&s, "{\"schema\": 1,\n \"hash\": \"%s\",\n \"code_version\": %s,\n \"config\": \"%s\",\n \"data\": \"%s\",\n \"split\": \"%s\",\n", c->hash,
               DOR_NUMERICS, c->config_hash, j->study->data->sha256, c->split_hash);
-  dor_str_fmt(&s, " \"n_train\": %d, \"n_inner\": %d, \"n_test\": %d, \"parameters\": %lld,\n \"best_epoch\": [", count[DOR_ROLE_TRAIN],
-              count[DOR_ROLE_INNER], count[DOR_ROLE_TEST], (long long)c->parameters);
+  dor_str_fmt(&s, " \"n_train\": %d, \"n_inner\": %d, \"n_test\": %d, \"parameters\": %lld,\n \"stamp\": \"%s\",\n \"best_epoch\": [", count[DOR_ROLE_TRAIN],
+              count[DOR_ROLE_INNER], count[DOR_ROLE_TEST], (long long)c->parameters, stamps(j, stamp));
   for (int32_t k = 0; k < j->sa->n_branches; k++) dor_str_fmt(&s, "%s%lld", k ? ", " : "", (long long)j->at[k].best_epoch);
   dor_str_add(&s, "]}\n");
   dor_status status = write_text(j, "cell.json", &s);

@@ -185,6 +185,7 @@ dor_status dor_leakage_check(const dor_study *s, dor_leakage *out)
 
 dor_status dor_leakage_write(const dor_leakage *l, const char *folder, const dor_marks *m)
 {
+  const int32_t listed = l->n_similar < DOR_TWINS_LISTED ? l->n_similar : DOR_TWINS_LISTED;
   dor_str s = {0};
   dor_str_fmt(&s, "{\"schema\": 1,\n \"run_id\": \"%s\",\n \"stamp\": \"%s\",\n \"checks\": [\n", m->id, m->stamps);
   for (int i = 0; i < DOR_LEAKAGE_CHECKS; i++) {
@@ -192,10 +193,12 @@ dor_status dor_leakage_write(const dor_leakage *l, const char *folder, const dor
     dor_str_fmt(&s, "  {\"id\": \"%s\", \"text\": \"%s\", \"passed\": %s, \"looked\": %lld, \"found\": %lld", c->id, c->text, c->passed ? "true" : "false",
                 (long long)c->looked, (long long)c->found);
     if (c->waived && c->found) dor_str_add(&s, ", \"note\": \"waived by split.unit = clip\"");
-    else if (i == L4 && l->n_similar) dor_str_fmt(&s, ", \"note\": \"%d similar pairs across folds, see leakage.json; they refuse nothing\"", l->n_similar);
+    else if (i == L4 && l->n_similar)
+      dor_str_fmt(&s, ", \"note\": \"%d similar pairs across folds, the first %d are listed in leakage.json; they refuse nothing\"", l->n_similar, listed);
     dor_str_fmt(&s, "}%s\n", i + 1 < DOR_LEAKAGE_CHECKS ? "," : "");
   }
-  dor_str_fmt(&s, " ],\n \"similar_pairs\": %d,\n \"similar\": [%s]}\n", l->n_similar, l->similar.s ? l->similar.s : "");
+  dor_str_fmt(&s, " ],\n \"similar_pairs\": %d,\n \"similar_listed\": %d,\n \"similar\": [%s]}\n", l->n_similar, listed,
+              l->similar.s ? l->similar.s : "");
   dor_status status = dor_folder_put(folder, "leakage.json", &s);
   dor_str_release(&s);
   return status;

@@ -51,24 +51,36 @@ typedef struct crew { /* what workers share; `lock` guards all that changes */
   pthread_mutex_t lock;
 } crew;
 
-static void tell(crew *w, const char *line)
+/* private/progress.json: for whoever watches from outside. */
+static void note_progress(crew *w, const dor_progress *p)
 {
-  double elapsed = dor_clock_s() - w->start_s;
-  dor_progress p = {.cells = w->todo, .done = w->done, .running = w->running, .epochs_done = w->epochs_done, .epochs_total = w->epochs_total,
-                    .elapsed_s = elapsed, .left_s = -1, .line = line};
-  if (w->epochs_done > 0) p.left_s = elapsed / (double)w->epochs_done * (double)(w->epochs_total - w->epochs_done);
-  if (w->o->progress) w->o->progress(w->o->to, &p);
-  if (elapsed - w->told_s < 5) return;
-  w->told_s = elapsed;
   dor_str s = {0};
   dor_arena a = {0};
   const char *path = dor_path_join(&a, w->folder, "private/progress.json");
   dor_str_fmt(&s, "{\"cells\": %d, \"done\": %d, \"running\": %d, \"epochs_done\": %lld, \"epochs_total\": %lld, \"elapsed_s\": %.1f, "
               "\"left_s\": %.1f}\n",
-              p.cells, p.done, p.running, (long long)p.epochs_done, (long long)p.epochs_total, p.elapsed_s, p.left_s);
+              p->cells, p->done, p->running, (long long)p->epochs_done, (long long)p->epochs_total, p->elapsed_s, p->left_s);
   if (path && !dor_str_status(&s) && dor_io_write(path, s.s, s.n)) dor_warn("progress.json: %s", dor_errmsg());
   dor_str_release(&s);
   dor_arena_release(&a);
+}
+
+static dor_progress progress_of(const crew *w, const char *line)
+{
+  dor_progress p = {.cells = w->todo, .done = w->done, .running = w->running, .epochs_done = w->epochs_done, .epochs_total = w->epochs_total,
+                    .elapsed_s = dor_clock_s() - w->start_s, .left_s = -1, .line = line};
+  if (p.done == p.cells) p.left_s = 0; /* early stopping leaves epochs over */
+  else if (p.epochs_done > 0) p.left_s = p.elapsed_s / (double)p.epochs_done * (double)(p.epochs_total - p.epochs_done);
+  return p;
+}
+
+static void tell(crew *w, const char *line)
+{
+  dor_progress p = progress_of(w, line);
+  if (w->o->progress) w->o->progress(w->o->to, &p);
+  if (p.elapsed_s - w->told_s < 5) return;
+  w->told_s = p.elapsed_s;
+  note_progress(w, &p);
 }
 
 static void on_epoch(void *to, const dor_cell *c, const char *line)
@@ -221,6 +233,8 @@ static dor_status train_cells(dor_setup *u, const dor_folder *f, const dor_run_o
   w.prefetch = (w.jobs < w.todo ? w.jobs : w.todo) * (int32_t)u->experiment->cpu.threads < (int32_t)sysconf(_SC_NPROCESSORS_ONLN);
   pthread_mutex_init(&w.lock, NULL);
   dor_status s = run_workers(&w);
+  dor_progress last = progress_of(&w, NULL);
+  if (w.todo) note_progress(&w, &last);
   pthread_mutex_destroy(&w.lock);
   for (int32_t i = 0; i < u->n_cells; i++) u->cell[i].done = u->cell[i].done && !left[i];
   dor_free(left);

@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 
-enum { ALIKE = 2, MOST = 30000, LISTED = 100 };
+enum { ALIKE = 2, MOST = 30000 };
 
 typedef struct item {
   uint64_t content, look;
@@ -121,7 +121,7 @@ static void find_alike(const dor_dataset *d, const list *l, int32_t *n, dor_str 
       const item *a = &l->at[i], *b = &l->at[k];
       int bits = __builtin_popcountll(a->look ^ b->look);
       if (bits > ALIKE || !apart(a, b)) continue;
-      if ((*n)++ < LISTED)
+      if ((*n)++ < DOR_TWINS_LISTED)
         dor_str_fmt(out, "%s\n  {\"a\": \"%s\", \"a_number\": %d, \"b\": \"%s\", \"b_number\": %d, \"bits\": %d}", *n > 1 ? "," : "", d->id[a->subject],
                     a->number, d->id[b->subject], b->number, bits);
     }

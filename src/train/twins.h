@@ -8,7 +8,9 @@
 
 #include "train/leakage.h"
 
-/* `similar` gets the first pairs as members of a JSON array, *n all of them. */
+enum { DOR_TWINS_LISTED = 100 };
+
+/* `similar` gets the first DOR_TWINS_LISTED pairs as members of a JSON array, *n all of them. */
 DOR_MUST dor_status dor_twins_check(const dor_study *s, dor_leak_check *c, int32_t *n, dor_str *similar);
 
 /* The difference hash of one picture [h,w,c]. */

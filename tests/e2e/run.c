@@ -56,6 +56,8 @@ TEST(run_learns_what_is_there)
   CHECK(strstr(said(&t, "cells/net/seed_1/fold_2/train.csv"), "epoch,step,loss,lr,val,branch\n1,3,"), "train.csv: %.99s",
         said(&t, "cells/net/seed_1/fold_2/train.csv"));
   CHECK(!*said(&t, "cells/net/seed_1/fold_2/resume.ckpt"), "resume.ckpt is left");
+  const char *progress = said(&t, "private/progress.json");
+  CHECK(strstr(progress, "{\"cells\": 3, \"done\": 3, \"running\": 0,") && strstr(progress, "\"left_s\": 0.0"), "progress.json: %s", progress);
   const char *run = strstr(said(&t, "run.json"), "\"id\": \"");
   REQUIRE(run, "run.json has no id");
   char id[13];
@@ -376,8 +378,9 @@ TEST(run_by_clips_of_two_pooled_inputs)
               "arms = { both = { use = [\"f\", \"b\"]; }; };"));
   CHECK(strstr(said(&t, "predictions.csv"), "\nS001,f/1,") && strstr(said(&t, "predictions.csv"), "\nS001,b/"), "predictions.csv: %.200s",
         said(&t, "predictions.csv"));
-  static const char *const stamped[] = {"predictions.csv", "subjects.csv", "run.json", "flow.csv", "cost.csv", "leakage.json"};
-  for (int i = 0; i < 6; i++) CHECK(strstr(said(&t, stamped[i]), "SYNTHETIC") && strstr(said(&t, stamped[i]), "LEAKS"), "%s", stamped[i]);
+  static const char *const stamped[] = {"predictions.csv", "subjects.csv", "run.json", "flow.csv", "cost.csv", "leakage.json",
+                                        "cells/both/seed_1/fold_1/cell.json"};
+  for (int i = 0; i < 7; i++) CHECK(strstr(said(&t, stamped[i]), "SYNTHETIC") && strstr(said(&t, stamped[i]), "LEAKS"), "%s", stamped[i]);
   CHECK(!*said(&t, "clips.csv"), "a clip is scored by more than its own row");
 }
 

@@ -37,6 +37,7 @@ grep -q "stopped on request" "$tmp/log" && fail "the second signal waited for th
 begin
 kill -INT "$pid"
 ends 75
+grep -q '"running": 0,' "$tmp/cut/private/progress.json" || fail "progress.json knows nothing of the end"
 grep -q "next: the same command" "$tmp/log" || { cat "$tmp/log"; fail "no hint how to go on"; }
 [ -e "$tmp/cut/cells/model/seed_1/fold_1/resume.ckpt" ] || [ -e "$tmp/cut/cells/model/seed_1/fold_2/resume.ckpt" ] || fail "no checkpoint"
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/mem.h"
 #include "base/rng.h"
 #include "tests/test.h"
 #include "train/twins.h"
@@ -193,6 +194,31 @@ TEST(leakage_finds_twins_and_lists_likenesses)
   OK(dor_leakage_check(&c.study, &c.leakage));
   CHECK(c.leakage.n_similar == 1 && strstr(c.leakage.similar.s, "\"P00\""), "%d similar: %s", c.leakage.n_similar,
         c.leakage.similar.s ? c.leakage.similar.s : "");
+  close_clinic(&c);
+}
+
+TEST(leakage_says_how_many_likenesses_are_listed)
+{
+  (void)state;
+  static clinic c;
+  char *text;
+  size_t n;
+  const char *folder = test_folder("leakage_listed");
+  make_clinic(&c, false);
+  for (int i = 0; i < PEOPLE; i++) {
+    memcpy(c.pixels[2 * i], c.pixels[0], sizeof c.pixels[0]);
+    c.pixels[2 * i][SIDE - 1][SIDE - 1] = (uint8_t)(c.pixels[0][SIDE - 1][SIDE - 1] ^ i % 4), c.pixels[2 * i][0][0] = (uint8_t)(c.pixels[0][0][0] ^ i / 4);
+  }
+  read_config(&c, PHOTO);
+  OK(dor_study_make(&c.study, &c.experiment, &c.data));
+  OK(dor_leakage_check(&c.study, &c.leakage));
+  OK(dor_leakage_write(&c.leakage, folder, &(dor_marks){.id = "0123456789ab"}));
+  char path[700];
+  snprintf(path, sizeof path, "%s/leakage.json", folder);
+  OK(dor_io_read(path, 1 << 20, &text, &n));
+  CHECK(c.leakage.n_similar > 100, "%d similar", c.leakage.n_similar);
+  CHECK(strstr(text, "\"similar_listed\": 100,") && strstr(text, "the first 100 are listed"), "%.1500s", text);
+  dor_free(text);
   close_clinic(&c);
 }
 
