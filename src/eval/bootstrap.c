@@ -162,7 +162,7 @@ static dor_interval percentile(const result *r, double level, const char *method
 static dor_interval interval(const result *r, int32_t replicates, double level, bool whole)
 {
   if (isnan(r->estimate) || !r->n_defined) return (dor_interval){NAN, NAN, ""};
-  if (r->replicate[0] == r->replicate[r->n_defined - 1]) return percentile(r, level, "percentile, all replicates equal");
+  if (r->replicate[0] == r->replicate[r->n_defined - 1]) return (dor_interval){NAN, NAN, "none, all replicates equal"};
   double below = 0;
   for (int32_t i = 0; i < r->n_defined; i++) below += r->replicate[i] < r->estimate ? 1 : r->replicate[i] == r->estimate ? 0.5 : 0;
   double z0 = dor_normal_quantile(below / r->n_defined), a = acceleration(r), z = dor_normal_quantile(0.5 + 0.5 * level);

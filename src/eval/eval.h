@@ -70,7 +70,8 @@ typedef double dor_statistic(const void *data, const int32_t *index, int32_t m);
 /* BCa over clusters, resampled within each stratum (that of the cluster's first thing); acceleration by leaving out one cluster at a time.
  *
  *   cluster  [n] in 0..n-1; NULL: each thing is its own     stratum  [n] from 0, e.g. classes; NULL: one
- *   out      NaN where the statistic is undefined; percentile where BCa is degenerate or a replicate is undefined, and the method says so
+ *   out      NaN where the statistic is undefined or every replicate the same, which tells nothing of its spread; percentile where BCa is
+ *            degenerate or a replicate is undefined; the method says so
  *   source   Efron, JASA 1987 */
 DOR_MUST dor_status dor_bca(const void *data, dor_statistic *f, int32_t n, const int32_t *cluster, const int32_t *stratum, int32_t replicates,
                             uint64_t seed, double level, dor_interval *out);

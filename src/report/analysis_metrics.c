@@ -105,11 +105,40 @@ static dor_status delong(const dor_analysis *x, const dor_scores *s, int32_t cls
   return status;
 }
 
+/* Is a unit among the n of the proportion? */
+static bool counts(spec q, int32_t truth, int32_t decided)
+{
+  switch (q.metric) {
+    case DOR_METRIC_sensitivity: return truth == q.cls;
+    case DOR_METRIC_specificity: return truth != q.cls;
+    case DOR_METRIC_precision: return decided == q.cls;
+    case DOR_METRIC_npv: return decided != q.cls;
+    default: return true;
+  }
+}
+
+/* All right or all wrong: no resample says otherwise, so the bootstrap is blind; clusters, being independent, are counted as one unit each. */
+static dor_status by_clusters(const dor_analysis *x, const dor_scores *s, spec q, dor_result *r)
+{
+  bool *seen = dor_calloc((size_t)s->n, sizeof *seen);
+  int32_t n = 0;
+  DOR_NEED(seen, NOMEM, "%d units", s->n);
+  for (int32_t i = 0; i < s->n; i++) {
+    if (!counts(q, s->truth[i], s->decided[i]) || seen[s->cluster[i]]) continue;
+    seen[s->cluster[i]] = true, n++;
+  }
+  dor_free(seen);
+  r->ci = dor_wilson(r->k ? n : 0, n, x->m->level);
+  r->ci.method = "Wilson over clusters, all replicates equal";
+  return DOR_OK;
+}
+
 static dor_status interval(const dor_analysis *x, const dor_scores *s, const dor_figure *f, dor_result *r)
 {
   if (isnan(r->value)) return DOR_OK;
   if (!x->clustered && r->k >= 0) return r->ci = dor_wilson(r->k, r->n, x->m->level), DOR_OK;
   if (!x->clustered && f->metric == DOR_METRIC_auc && f->cls >= 0) return delong(x, s, f->cls, &r->ci);
+  if (r->n && (!r->k || r->k == r->n)) return by_clusters(x, s, (spec){f->metric, f->cls}, r);
   return dor_bca(f, dor_figure_value, s->n, s->cluster, s->truth, x->m->replicates, x->m->bootstrap_seed, x->m->level, &r->ci);
 }
 

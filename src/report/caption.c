@@ -22,7 +22,9 @@ static void people(const dor_analysis *x, dor_str *s)
 static void intervals(const dor_analysis *x, dor_str *s)
 {
   dor_str_real(s, 100 * x->m->level);
-  if (x->clustered) dor_str_fmt(s, " %% intervals: BCa bootstrap over clusters, stratified by class, %d replicates. ", x->m->replicates);
+  if (x->clustered)
+    dor_str_fmt(s, " %% intervals: BCa bootstrap over clusters, stratified by class, %d replicates; Wilson over clusters for proportions of 0 or 1. ",
+                x->m->replicates);
   else
     dor_str_fmt(s, " %% intervals: Wilson for proportions, %sBCa bootstrap stratified by class with %d replicates for the rest. ",
                 x->p->n_classes == 2 ? "DeLong on the logit scale for AUC, " : "", x->m->replicates);

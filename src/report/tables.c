@@ -176,13 +176,14 @@ static void folds_csv(const dor_analysis *x, dor_str *s)
   for (int32_t i = 0; i < n; i++) dor_str_fmt(s, ",%s", c[i].metric);
   dor_str_add(s, ",stamp,run\n");
   for (int32_t a = 0; a < x->n_arms; a++)
-    for (int32_t k = 0; k < x->n_folds; k++) {
-      int32_t fold = x->fold[k];
+    for (int32_t k = 0; k < x->n_folds + 2; k++) {
+      int32_t fold = fold_at(x, k);
       const dor_result *first = value(x, a, fold, DOR_ALL, &c[0]);
       if (!first) continue;
       dor_csv_put(s, x->arm[a].arm->name, false);
-      dor_csv_put(s, dor_fold_name(x, fold), false);
-      dor_csv_put_int(s, first->n, false);
+      dor_csv_put(s, fold_name(x, fold), false);
+      if (fold >= 0) dor_csv_put_int(s, first->n, false);
+      else dor_csv_put(s, "", false);
       for (int32_t i = 0; i < n; i++) dor_csv_put_real(s, value(x, a, fold, DOR_ALL, &c[i])->value, false);
       dor_put_marks(x, s);
     }

@@ -5,6 +5,7 @@
 #include "eval/eval.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "tests/test.h"
 
@@ -220,12 +221,12 @@ TEST(eval_bca_strata) /* a stratum keeps its size, so the share of each is fixed
   const int32_t stratum[6] = {0, 0, 0, 2, 2, 2}, wrong[6] = {0, 0, 0, 0, 0, 6};
   dor_interval i;
   OK(dor_bca(x, mean, 6, NULL, stratum, 500, 1, 0.95, &i));
-  CHECK(i.lo == 0.5 && i.hi == 0.5, "[%g, %g] %s", i.lo, i.hi, i.method);
+  CHECK(isnan(i.lo) && isnan(i.hi) && strstr(i.method, "all replicates equal"), "[%g, %g] %s", i.lo, i.hi, i.method);
   OK(dor_bca(x, mean, 6, NULL, NULL, 500, 1, 0.95, &i));
   CHECK(i.lo < 0.5 && i.hi > 0.5, "[%g, %g] %s", i.lo, i.hi, i.method);
   const int32_t of_two = 2;
   OK(dor_bca(x, mean, 1, NULL, &of_two, 50, 1, 0.95, &i));
-  CHECK(i.lo == x[0] && i.hi == x[0], "one thing of class 2: %g %g", i.lo, i.hi);
+  CHECK(isnan(i.lo) && isnan(i.hi), "one thing of class 2: %g %g", i.lo, i.hi);
   CHECK(dor_bca(x, mean, 6, wrong, NULL, 500, 1, 0.95, &i) == DOR_E_RANGE, "a cluster out of range");
 }
 

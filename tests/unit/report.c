@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "eval/eval.h"
 #include "report/plot.h"
 #include "tests/test.h"
 
@@ -436,7 +437,7 @@ TEST(report_many_classes_in_groups)
     const char *out = foreign(&a, grouped ? "classes_grouped" : "classes", text.s, &o, &screen), *csv = slurp(&a, path_of(out, "metrics.csv"));
     CHECK(strstr(csv, "macro") && strstr(csv, ",auc,macro,,"), "macro averages");
     CHECK(!strstr(csv, "weighted"), "weighted recall is accuracy: left out");
-    CHECK(!!strstr(csv, "over clusters") == grouped && !!strstr(csv, "Wilson") == !grouped, "intervals of grouped units resample groups, and only of those");
+    CHECK(!!strstr(csv, "over clusters") == grouped && !!strstr(csv, ",Wilson,") == !grouped, "intervals of grouped units resample groups, and only of those");
     CHECK(!!strstr(screen.s, "resample 30 clusters") == grouped, "%s", screen.s);
     CHECK(strstr(slurp(&a, path_of(out, "tables/main.tex")), "x\\_y \\& $<$z$>$") && strstr(slurp(&a, path_of(out, "report.html")),
                                                                                             "x_y &amp; &lt;z&gt;"), "escapes");
@@ -448,6 +449,23 @@ TEST(report_many_classes_in_groups)
     dor_str_release(&screen);
     dor_arena_release(&a);
   }
+}
+
+TEST(report_perfect_in_clusters) /* three people with two trials each: as much is known as of three people, not of six */
+{
+  dor_arena a = {0};
+  dor_str screen = {0};
+  const char *out = foreign(&a, "perfect_clusters",
+                            "subject,trial,label,probability\na,1,ill,.9\na,2,ill,.9\nb,1,well,.1\nb,2,well,.1\nc,1,well,.1\nc,2,well,.1\n",
+                            &(dor_predictions_options){.positive = "ill"}, &screen);
+  const char *csv = slurp(&a, path_of(out, "metrics.csv"));
+  dor_interval three = dor_wilson(3, 3, 0.95), two = dor_wilson(2, 2, 0.95);
+  CHECK(fabs(metric(&a, out, "predictions", "all", "all", "accuracy", "ci_lo") - three.lo) < 1e-12, "%s", csv);
+  CHECK(fabs(metric(&a, out, "predictions", "all", "all", "specificity", "ci_lo") - two.lo) < 1e-12, "%s", csv);
+  CHECK(metric(&a, out, "predictions", "all", "all", "accuracy", "ci_hi") == 1 && strstr(csv, "Wilson over clusters, all replicates equal"), "%s", csv);
+  CHECK(isnan(metric(&a, out, "predictions", "all", "all", "mcc", "ci_lo")) && strstr(csv, "none, all replicates equal"), "%s", csv);
+  dor_str_release(&screen);
+  dor_arena_release(&a);
 }
 
 TEST(report_verify)
