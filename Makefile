@@ -81,12 +81,14 @@ $(B)/%.o: %.c
 
 check: all $(B)/check
 	$(Q)$(B)/check
-test: deps
+test:
+	$(Q)tools/deps.sh ffmpeg python3
 	$(Q)tools/test.sh
-demo: deps
+demo:
+	$(Q)tools/deps.sh
 	$(Q)tools/demo.sh
 deps:
-	$(Q)tools/deps.sh
+	$(Q)tools/deps.sh ffmpeg
 asan:
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan check
 # libFuzzer targets, tests/fuzz/fuzz_*.c, for FUZZ_S seconds each; needs clang.

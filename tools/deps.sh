@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian or Ubuntu packages that dorsum is built with, those that are missing
-# and no others, with sudo where it is needed. All there: silent and instant.
+# Installs the Debian or Ubuntu packages that dorsum is built with, and those named as
+# arguments: the missing ones and no others, with sudo where it is needed. All there: silent and instant.
 set -eu
-packages="gcc make pkg-config libdnnl-dev libhdf5-dev libconfig-dev libjansson-dev libcmocka-dev libsodium-dev libjpeg-dev libpng-dev ffmpeg gnuplot-nox fonts-dejavu-core"
+packages="gcc make pkg-config libdnnl-dev libhdf5-dev libconfig-dev libjansson-dev libcmocka-dev libsodium-dev libjpeg-dev libpng-dev gnuplot-nox fonts-dejavu-core $*"
 
 command -v dpkg-query >/dev/null 2>&1 || {
   echo "deps: this is no Debian or Ubuntu; needed are, by their names there: $packages" >&2

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every command that prints results prints them as one JSON document with --json, and nothing beside them with --quiet.
 . tests/e2e/lib.sh.inc
-command -v python3 >/dev/null || { echo "json: skipped, no python3 to read it with"; exit 0; }
 
 # gives KEY VALUE command...: stdout is JSON whose KEY (a.b) is VALUE, stderr is silent
 gives() {
