@@ -12,6 +12,7 @@
 #include "data/synth_film.h"
 #include "eval/pose_eval.h"
 #include "pose/group.h"
+#include "pose/track.h"
 #include "nn/nn.h"
 #include "train/pose_plan.h"
 
@@ -73,6 +74,7 @@ static void config(const dor_cli *c, dor_str *out)
   keys(c, "synth", "dorsum synth key=value, and data = \"synth:key=value,...\"", dor_synth_keys, out);
   keys(c, "synth --video", "dorsum synth --video key=value, also those of synth", dor_synth_film_keys, out);
   keys(c, "pose", "dorsum pose key=value", dor_pose_keys, out);
+  keys(c, "pose, single=true", "dorsum pose single=true key=value: one person followed through a video", dor_track_keys, out);
   keys(c, "pose-eval", "dorsum pose-eval key=value", dor_pose_eval_keys, out);
   keys(c, "import", "dorsum import silhouettes|images|idx SRC key=value", dor_import_keys, out);
   keys(c, "import csv: top level", "the config that dorsum import csv reads; paths are relative to it", dor_csv_top_keys, out);

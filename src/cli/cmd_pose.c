@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dorsum pose: people in pictures, by a network whose weights are in a file. */
-#include "cli/cli.h"
+ * dorsum pose: people in pictures and videos, by a network whose weights are in a file. */
+#include "cli/pose_job.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -13,62 +13,57 @@
 #include "base/mem.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "data/video.h"
 #include "pose/draw.h"
-#include "pose/infer.h"
 #include "pose/resize.h"
-#include "pose/write.h"
 
-typedef struct own_cfg { /* beside dor_pose_keys */
-  const char *annotations;
-  bool skip;
-  double least;
-} own_cfg;
+typedef dor_pose_entry entry;
+typedef dor_pose_job job;
 
 static const dor_key own_keys[] = {
-#define KEYS_OF own_cfg
+#define KEYS_OF dor_pose_own
 #include "base/keys_rows.h"
     KEY_TEXT(annotations, "", "COCO file whose image ids the results take, by file name; pictures as they are stored")
-    KEY_BOOL(skip, false, "pictures that cannot be read are named and left out; else the first ends the program")
+    KEY_BOOL(skip, false, "pictures and videos that cannot be used are named and left out; else the first ends the program")
+    KEY_BOOL(single, false, "videos: one person, followed through time, gaps filled and flagged, smoothed; keys of `pose, single=true`")
     KEY_REAL(least, 0.05, 0, 1, "", "overlay: joints with a higher score are drawn")
 #include "base/keys_end.h"
     {0}};
 
-typedef struct entry { const char *path, *name; int64_t id; } entry; /* name: as the output says it */
-
-typedef struct job {
-  dor_cli *c;
-  dor_pose_cfg cfg;
-  own_cfg own;
-  bool coco;                   /* COCO's results, else CSV */
-  dor_coco truth;              /* of `annotations` */
-  int64_t category;
-  entry *at;
-  int32_t n, cap, done, skipped, empty;
-  int64_t people, rows;
-  dor_finder *finder;
-  dor_str text;
-  double began, told;
-} job;
-
 /* ---- what is asked ---- */
 
-static const char **names_of(const dor_key *keys, const char *names[], size_t most)
+/* Keys of all tables but one: those that its loader passes over. */
+static const char **others(const dor_key *keys, const char *names[], size_t most)
 {
+  const dor_key *const tables[] = {dor_pose_keys, own_keys, dor_track_keys};
   size_t n = 0;
-  for (; keys->name && n + 1 < most; keys++) names[n++] = keys->name;
+  for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+    for (const dor_key *k = tables[t]; tables[t] != keys && k->name && n + 1 < most; k++) names[n++] = k->name;
   names[n] = NULL;
   return names;
+}
+
+static dor_status load(job *j, const dor_tree *root, const dor_key *keys, void *obj)
+{
+  const char *names[64];
+  DOR_TRY(dor_schema_defaults(keys, obj, &j->c->arena));
+  return dor_schema_load(keys, obj, root, others(keys, names, 64), &j->c->arena);
 }
 
 static dor_status settings(job *j)
 {
   dor_tree root = {.type = DOR_TREE_GROUP, .file = "command line"};
-  const char *other[64];
   for (int32_t i = 0; i < j->c->n_assign; i++) DOR_TRY(dor_tree_assign(&j->c->arena, &root, j->c->assign[i]));
-  DOR_TRY(dor_schema_defaults(dor_pose_keys, &j->cfg, &j->c->arena));
-  DOR_TRY(dor_schema_defaults(own_keys, &j->own, &j->c->arena));
-  DOR_TRY(dor_schema_load(dor_pose_keys, &j->cfg, &root, names_of(own_keys, other, 64), &j->c->arena));
-  return dor_schema_load(own_keys, &j->own, &root, names_of(dor_pose_keys, other, 64), &j->c->arena);
+  DOR_TRY(load(j, &root, dor_pose_keys, &j->cfg));
+  DOR_TRY(load(j, &root, own_keys, &j->own));
+  DOR_TRY(load(j, &root, dor_track_keys, &j->track));
+  for (const dor_key *k = dor_track_keys; k->name; k++)
+    for (int32_t i = 0; i < j->c->n_assign; i++) {
+      const size_t n = strlen(k->name);
+      DOR_NEED(j->own.single || strncmp(j->c->assign[i], k->name, n) != 0 || j->c->assign[i][n] != '=', CONFIG, "command line: %s needs single=true",
+               j->c->assign[i]);
+    }
+  return DOR_OK;
 }
 
 static dor_status choose_form(job *j)
@@ -81,7 +76,7 @@ static dor_status choose_form(job *j)
   return dor_cli_may_write(j->c, j->c->out);
 }
 
-/* ---- the pictures ---- */
+/* ---- the pictures and videos ---- */
 
 static dor_status add(job *j, const char *path, const char *name)
 {
@@ -91,11 +86,13 @@ static dor_status add(job *j, const char *path, const char *name)
     DOR_NEED(grown, NOMEM, "a list of %d pictures", cap);
     j->at = grown, j->cap = cap;
   }
-  j->at[j->n] = (entry){dor_arena_str(&j->c->arena, path), dor_arena_str(&j->c->arena, name), j->n + 1};
+  j->at[j->n] = (entry){dor_arena_str(&j->c->arena, path), dor_arena_str(&j->c->arena, name), j->n + 1, dor_video_name(name), 1};
   DOR_NEED(j->at[j->n].path && j->at[j->n].name, NOMEM, "a list of pictures");
-  j->n++;
+  j->n_videos += j->at[j->n++].video;
   return DOR_OK;
 }
+
+static bool wanted(const char *name) { return dor_picture_name(name) || dor_video_name(name); }
 
 static dor_status add_folder(job *j, const char *folder)
 {
@@ -104,8 +101,8 @@ static dor_status add_folder(job *j, const char *folder)
   int32_t before = j->n;
   DOR_TRY(dor_io_list(&j->c->arena, folder, &names, &n));
   for (size_t i = 0; i < n; i++)
-    if (dor_picture_name(names[i])) DOR_TRY(add(j, dor_path_join(&j->c->arena, folder, names[i]), names[i]));
-  DOR_NEED(j->n > before, USAGE, "%s: no pictures in this folder (.png, .jpg, .jpeg)", folder);
+    if (wanted(names[i])) DOR_TRY(add(j, dor_path_join(&j->c->arena, folder, names[i]), names[i]));
+  DOR_NEED(j->n > before, USAGE, "%s: no pictures in this folder (.png, .jpg, .jpeg), and no videos (.mp4, .mov, .m4v, .mkv, .webm, .avi)", folder);
   return DOR_OK;
 }
 
@@ -115,10 +112,25 @@ static dor_status list(job *j)
     const char *path = j->c->arg[i], *slash = strrchr(path, '/');
     DOR_TRY(dor_cli_must_exist(path));
     if (dor_io_is_dir(path)) DOR_TRY(add_folder(j, path));
-    else if (dor_picture_name(path)) DOR_TRY(add(j, path, slash ? slash + 1 : path));
-    else return DOR_FAIL(USAGE, "%s: neither a picture (.png, .jpg, .jpeg) nor a folder of them", path);
+    else if (wanted(path)) DOR_TRY(add(j, path, slash ? slash + 1 : path));
+    else return DOR_FAIL(USAGE, "%s: neither a picture (.png, .jpg, .jpeg) nor a video (.mp4, .mov, .m4v, .mkv, .webm, .avi) nor a folder of them", path);
   }
   return DOR_OK;
+}
+
+static bool may_skip(const job *j, dor_status s) { return j->own.skip && (s == DOR_E_DATA || s == DOR_E_IO); }
+
+/* Headers are read first: what cannot be used ends the program before the work begins; with skip=true, when its turn comes. */
+static dor_status plan(job *j)
+{
+  for (int32_t i = 0; i < j->n; i++) {
+    entry *e = &j->at[i];
+    DOR_NEED(e->video || !j->own.single, USAGE, "%s: single=true follows a person through videos, and this is a picture", e->path);
+    dor_status s = e->video ? dor_pose_video_plan(j, e) : DOR_OK;
+    if (s && !may_skip(j, s)) return s;
+    j->total = j->total < 0 || e->frames < 0 ? -1 : j->total + e->frames;
+  }
+  return j->c->overlay ? dor_pose_video_overlays(j) : DOR_OK;
 }
 
 /* ---- ids of COCO ---- */
@@ -150,7 +162,7 @@ static void ids_of_names(job *j)
   for (int32_t pass = 0; pass < 2; pass++)
     for (int32_t i = 0; i < j->n; i++) {
       size_t digits = strspn(j->at[i].name, "0123456789");
-      if (!digits || digits > 15 || j->at[i].name[digits] != '.') return;
+      if (j->at[i].video || !digits || digits > 15 || j->at[i].name[digits] != '.') return;
       if (pass) j->at[i].id = strtoll(j->at[i].name, NULL, 10);
     }
 }
@@ -165,16 +177,17 @@ static dor_status number(job *j)
 
 /* ---- work ---- */
 
-static void tell(job *j)
+void dor_pose_tell(job *j, int64_t seen)
 {
   double now = dor_clock_s(), spent = now - j->began;
-  int32_t tenth = j->n < 10 ? 1 : j->n / 10;
-  char line[160], left[32];
-  if (dor_output_redraws() ? now - j->told < 0.1 : j->done % tenth || j->done == j->n) return;
-  j->told = now;
-  dor_cli_time(j->done ? spent / j->done * (j->n - j->done) : -1, left);
-  snprintf(line, sizeof line, "pictures %d/%d, %.2f a second, %lld people, %s left", j->done, j->n, spent > 0 ? j->done / spent : 0,
-           (long long)j->people, left);
+  const int64_t tenth = j->total > 0 ? 10 * seen / j->total : seen / 100;
+  char line[160], left[32], of[32] = "";
+  if (dor_output_redraws() ? now - j->told < 0.1 : tenth == j->told_tenth || seen == j->total) return;
+  j->told = now, j->told_tenth = tenth;
+  dor_cli_time(seen && j->total >= seen ? spent / (double)seen * (double)(j->total - seen) : -1, left);
+  if (j->total >= 0) snprintf(of, sizeof of, "/%lld", (long long)j->total);
+  snprintf(line, sizeof line, "%s %lld%s, %.2f a second, %lld people, %s left", j->n_videos ? "frames" : "pictures", (long long)seen, of,
+           spent > 0 ? (double)seen / spent : 0, (long long)j->people, left);
   if (dor_output_redraws()) dor_output_redraw(line);
   else dor_output_line(line);
 }
@@ -192,20 +205,23 @@ static dor_status read_picture(const job *j, const entry *e, dor_picture *out)
   return DOR_FAIL(DATA, "%s: %s", e->path, why);
 }
 
+static void leave_out(job *j)
+{
+  char line[512];
+  snprintf(line, sizeof line, "warning: left out: %s", dor_errmsg());
+  dor_output_line(line);
+  j->skipped++;
+}
+
 /* Up to a batch of pictures that can be read, from j->done on; index [batch] says which they are. */
 static dor_status read_batch(job *j, dor_picture *picture, int32_t *index, int32_t *n)
 {
   *n = 0;
-  for (; j->done < j->n && *n < j->cfg.batch; j->done++) {
+  for (; j->done < j->n && !j->at[j->done].video && *n < j->cfg.batch; j->done++, j->seen++) {
     dor_status s = read_picture(j, &j->at[j->done], &picture[*n]);
     if (!s) index[(*n)++] = j->done;
-    else if (!j->own.skip || (s != DOR_E_DATA && s != DOR_E_IO)) return s;
-    else {
-      char line[512];
-      snprintf(line, sizeof line, "warning: left out: %s", dor_errmsg());
-      dor_output_line(line);
-      j->skipped++;
-    }
+    else if (!may_skip(j, s)) return s;
+    else leave_out(j);
   }
   return DOR_OK;
 }
@@ -222,12 +238,17 @@ static dor_status overlay(const job *j, const entry *e, dor_picture *p, const do
   return s;
 }
 
+void dor_pose_rows(job *j, const dor_pose_frame *f)
+{
+  if (j->coco) dor_pose_coco(f, &j->rows, &j->text);
+  else dor_pose_csv(f, &j->text);
+}
+
 static dor_status take(job *j, const entry *e, dor_picture *p, const dor_people *people)
 {
-  dor_pose_frame f = {.file = e->name, .frame = -1, .image_id = e->id, .category_id = j->category, .synthetic = dor_finder_about(j->finder)->synthetic,
-                      .people = people};
-  if (j->coco) dor_pose_coco(&f, &j->rows, &j->text);
-  else dor_pose_csv(&f, &j->text);
+  dor_pose_frame f = {.file = e->name, .frame = -1, .image_id = e->id + j->more_ids, .category_id = j->category,
+                      .synthetic = dor_finder_about(j->finder)->synthetic, .people = people};
+  dor_pose_rows(j, &f);
   j->people += people->n, j->empty += !people->n;
   DOR_TRY(dor_str_status(&j->text));
   return j->c->overlay ? overlay(j, e, p, people) : DOR_OK;
@@ -242,8 +263,16 @@ static dor_status run_batch(job *j, dor_picture *picture, int32_t *index, dor_pe
   for (int32_t i = 0; !s && i < n; i++) s = take(j, &j->at[index[i]], &picture[i], &people[i]);
   for (int32_t i = 0; i < n; i++) dor_free(picture[i].pixels);
   dor_arena_release(&a);
-  tell(j);
+  dor_pose_tell(j, j->seen);
   return s;
+}
+
+static dor_status run_video(job *j)
+{
+  dor_status s = dor_pose_video(j, &j->at[j->done++]);
+  if (!s || !may_skip(j, s)) return s;
+  leave_out(j);
+  return DOR_OK;
 }
 
 static dor_status find(job *j)
@@ -256,7 +285,7 @@ static dor_status find(job *j)
   if (j->coco) dor_str_add(&j->text, "[");
   else dor_pose_csv_head(dor_finder_about(j->finder)->keypoints, &j->text);
   j->began = dor_clock_s();
-  while (j->done < j->n) DOR_TRY(run_batch(j, picture, index, people));
+  while (j->done < j->n) DOR_TRY(j->at[j->done].video ? run_video(j) : run_batch(j, picture, index, people));
   if (j->coco) dor_str_add(&j->text, "]\n");
   DOR_TRY(dor_str_status(&j->text));
   dor_output_redraw("");
@@ -276,21 +305,21 @@ static void say_done(const job *j)
 {
   const dor_finder_times *t = dor_finder_time(j->finder);
   double n = t->pictures ? (double)t->pictures : 1;
-  dor_say(j->c, "wrote %s: %lld people in %lld pictures, %d of them without anybody%s", j->c->out, (long long)j->people, (long long)t->pictures, j->empty,
-          j->coco ? "; image ids: see dorsum pose --help" : "");
-  if (j->skipped) dor_say(j->c, "left out: %d pictures that cannot be read", j->skipped);
-  dor_say(j->c, "a picture: network %.3f s, maps %.3f s, people %.3f s; programs %.1f s in all, %.0f MiB planned", t->net_s / n, t->aggregate_s / n,
-          t->group_s / n, t->build_s, (double)dor_finder_bytes(j->finder) / 1048576.0);
-  if (j->coco) dor_say(j->c, "next: dorsum pose-eval ANNOTATIONS.json %s", j->c->out);
+  dor_say(j->c, "wrote %s: %lld %s in %lld %s, %lld of them without anybody%s", j->c->out, (long long)j->people, j->own.single ? "sightings" : "people",
+          (long long)t->pictures, j->n_videos ? "frames" : "pictures", (long long)j->empty, j->coco ? "; image ids: see dorsum pose --help" : "");
+  if (j->skipped) dor_say(j->c, "left out: %d %s that cannot be used", j->skipped, j->n_videos ? "pictures and videos" : "pictures");
+  dor_say(j->c, "a %s: network %.3f s, maps %.3f s, people %.3f s; programs %.1f s in all, %.0f MiB planned", j->n_videos ? "frame" : "picture",
+          t->net_s / n, t->aggregate_s / n, t->group_s / n, t->build_s, (double)dor_finder_bytes(j->finder) / 1048576.0);
+  if (j->coco && !j->n_videos) dor_say(j->c, "next: dorsum pose-eval ANNOTATIONS.json %s", j->c->out);
 }
 
 static void print_json(const job *j)
 {
   const dor_finder_times *t = dor_finder_time(j->finder);
   const dor_finder_facts *f = dor_finder_about(j->finder);
-  dor_out_json(json_pack("{s:o, s:s, s:s, s:s, s:i, s:I, s:I, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:I}", "out", dor_json_text(j->c->out),
+  dor_out_json(json_pack("{s:o, s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:i, s:f, s:f, s:f, s:f, s:f, s:I}", "out", dor_json_text(j->c->out),
                          "weights_sha256", f->sha256, "keypoints", f->keypoints->name, "stamp", f->synthetic ? "SYNTHETIC" : "", "size", f->size, "pictures",
-                         (json_int_t)t->pictures, "people", (json_int_t)j->people, "empty", j->empty, "skipped", j->skipped, "seconds",
+                         (json_int_t)t->pictures, "people", (json_int_t)j->people, "empty", (json_int_t)j->empty, "skipped", j->skipped, "seconds",
                          dor_clock_s() - j->began, "build_s", t->build_s, "network_s", t->net_s, "maps_s", t->aggregate_s, "people_s", t->group_s,
                          "planned_bytes", (json_int_t)dor_finder_bytes(j->finder)));
 }
@@ -301,6 +330,7 @@ static dor_status work(job *j)
   DOR_TRY(choose_form(j));
   DOR_TRY(dor_cli_must_exist(j->c->arg[0]));
   DOR_TRY(list(j));
+  DOR_TRY(plan(j));
   DOR_TRY(number(j));
   if (j->c->overlay) DOR_TRY(dor_io_mkdirs(j->c->overlay));
   DOR_TRY(dor_finder_open(&j->finder, j->c->arg[0], &j->cfg));
@@ -325,17 +355,20 @@ static dor_status run(dor_cli *c)
 
 const dor_command dor_command_pose = {
     .name = "pose",
-    .summary = "find people and their joints in pictures",
-    .usage = "WEIGHTS PICTURE|FOLDER... -o FILE.csv|FILE.json [key=value ...]",
+    .summary = "find people and their joints in pictures and videos",
+    .usage = "WEIGHTS PICTURE|VIDEO|FOLDER... -o FILE.csv|FILE.json [key=value ...]",
     .options = "ovfJq",
     .examples = "  dorsum pose pose_higher_hrnet_w32_512.pth photos/ -o people.csv --overlay drawn\n"
                 "  dorsum pose pose_higher_hrnet_w32_512.pth val2017/ -o found.json annotations=person_keypoints_val2017.json\n"
-                "  dorsum pose w48.safetensors a.jpg b.png -o people.csv size=640 scales=0.5,1,2\n",
+                "  dorsum pose w48.safetensors a.jpg b.png -o people.csv size=640 scales=0.5,1,2\n"
+                "  dorsum pose w32.safetensors bend.mp4 -o bend.csv single=true cutoff_hz=6 --overlay drawn\n",
     .text = "WEIGHTS: HigherHRNet's, .pth or .safetensors; width and joints are read from them. FILE.csv has a row a person, FILE.json is\n"
             "COCO's list of results: image ids are those of `annotations`, else the numbers that the pictures are called by (000000000785.jpg),\n"
             "else 1, 2, ... in the order given. A picture without anybody adds nothing. A picture that cannot be read ends the program with\n"
-            "exit code 3 and nothing is written; skip=true names it and goes on. Keys: annotations, skip, least, and those of `pose` in\n"
-            "dorsum help config.\n",
+            "exit code 3 and nothing is written; skip=true names it and goes on; so does a video in which nobody is seen. Rows of videos carry\n"
+            "frame (from 0) and time_s; in FILE.json a frame takes an id like a picture. single=true follows the largest (person=central: the most\n"
+            "central) person of each video: a row a frame, gaps filled and named in `filled`, smoothed. --overlay FOLDER: a.png of a picture,\n"
+            "a_pose.mp4 of a video. Keys: annotations, skip, least, single, and those of `pose` in dorsum help config.\n",
     .least = 2,
     .most = -1,
     .run = run};

@@ -118,9 +118,11 @@ static dor_status put_size(const char *path, const json_t *stream, dor_video_inf
   return DOR_OK;
 }
 
+/* Matroska has its tags in capitals. */
 static bool is_synthetic(const json_t *root)
 {
-  return !strncmp(text_of(json_object_get(json_object_get(root, "format"), "tags"), "comment"), "SYNTHETIC", 9);
+  const json_t *tags = json_object_get(json_object_get(root, "format"), "tags");
+  return !strncmp(text_of(tags, "comment"), "SYNTHETIC", 9) || !strncmp(text_of(tags, "COMMENT"), "SYNTHETIC", 9);
 }
 
 static dor_status take(const char *path, const json_t *root, dor_video_info *out)

@@ -37,6 +37,9 @@ static const float *joints(const tracker *t, int32_t frame, int32_t person)
   return t->frame[frame].joint + (size_t)person * (size_t)t->k * 3;
 }
 
+/* All 0 stands for a joint that was not found, whatever the least score is. */
+static bool is_seen(const tracker *t, float score) { return score > 0 && score >= t->c->least_score; }
+
 typedef struct box { double x0, y0, x1, y1; } box;
 
 /* The box around what is seen; false: nothing is. */
@@ -44,7 +47,7 @@ static bool box_of(const tracker *t, const float *j, box *b)
 {
   *b = (box){INFINITY, INFINITY, -INFINITY, -INFINITY};
   for (int32_t i = 0; i < t->k; i++, j += 3) {
-    if (!(j[2] >= t->c->least_score)) continue;
+    if (!is_seen(t, j[2])) continue;
     b->x0 = fmin(b->x0, j[0]), b->y0 = fmin(b->y0, j[1]), b->x1 = fmax(b->x1, j[0]), b->y1 = fmax(b->y1, j[1]);
   }
   return b->x1 >= b->x0;
@@ -69,7 +72,7 @@ static double apart(const tracker *t, const float *a, const float *b)
   int32_t n = 0;
   if (!box_of(t, a, &box_a) || !box_of(t, b, &box_b)) return INFINITY;
   for (int32_t i = 0; i < 3 * t->k; i += 3) {
-    if (!(a[i + 2] >= t->c->least_score && b[i + 2] >= t->c->least_score)) continue;
+    if (!(is_seen(t, a[i + 2]) && is_seen(t, b[i + 2]))) continue;
     sum += hypot((double)a[i] - (double)b[i], (double)a[i + 1] - (double)b[i + 1]), n++;
   }
   return n ? sum / n / fmax(fmax(size_of(box_a), size_of(box_b)), 1) : (double)INFINITY;
@@ -143,7 +146,7 @@ static void take(const tracker *t, int32_t chosen, dor_track *out)
     const float *from = out->person[f] < 0 ? NULL : joints(t, f, out->person[f]);
     for (int32_t j = 0; j < out->k; j++) {
       const size_t at = (size_t)f * (size_t)out->k + (size_t)j;
-      const bool seen = from && from[3 * j + 2] >= t->c->least_score;
+      const bool seen = from && is_seen(t, from[3 * j + 2]);
       out->state[at] = seen ? DOR_TRACK_SEEN : DOR_TRACK_ABSENT;
       if (seen) memcpy(out->joint + 3 * at, from + 3 * j, 3 * sizeof(float));
       else out->joint[3 * at] = out->joint[3 * at + 1] = NAN, out->joint[3 * at + 2] = 0;

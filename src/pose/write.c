@@ -17,11 +17,23 @@ void dor_pose_csv_head(const dor_keypoints *k, dor_str *out)
       out->failed = out->failed || name.failed;
       dor_str_release(&name);
     }
-  dor_str_add(out, "stamp\n");
+  dor_str_add(out, "filled,stamp\n");
 }
 
 /* Pixels to a thousandth, scores to six digits: more would be noise. */
 static void put(dor_str *out, double x, double parts) { dor_csv_put_real(out, isfinite(x) ? round(x * parts) / parts : NAN, false); }
+
+static bool is_filled(const dor_pose_frame *f, int32_t k) { return f->state && f->state[k] == DOR_TRACK_FILLED; }
+
+static void put_filled(const dor_pose_frame *f, dor_str *out)
+{
+  dor_str names = {0};
+  for (int32_t k = 0; k < f->people->k; k++)
+    if (is_filled(f, k)) dor_str_fmt(&names, "%s%s", names.n ? " " : "", f->keypoints->joint[k]);
+  dor_csv_put(out, names.n ? names.s : "", false);
+  out->failed = out->failed || names.failed;
+  dor_str_release(&names);
+}
 
 static void csv_person(const dor_pose_frame *f, int32_t i, dor_str *out)
 {
@@ -34,17 +46,29 @@ static void csv_person(const dor_pose_frame *f, int32_t i, dor_str *out)
   put(out, (double)p->score[i], 1e6);
   for (int32_t k = 0; k < p->k; k++) {
     const float *j = p->joint + 3 * ((size_t)i * (size_t)p->k + (size_t)k);
-    bool found = j[2] != 0;
+    bool found = j[2] != 0 || is_filled(f, k);
     put(out, found ? (double)j[0] : NAN, 1e3);
     put(out, found ? (double)j[1] : NAN, 1e3);
     put(out, (double)j[2], 1e6);
   }
+  put_filled(f, out);
   dor_csv_put(out, f->synthetic ? "SYNTHETIC" : "", true);
 }
 
 void dor_pose_csv(const dor_pose_frame *f, dor_str *out)
 {
   for (int32_t i = 0; i < f->people->n; i++) csv_person(f, i, out);
+}
+
+static void real(dor_str *out, float x) { dor_str_real(out, isfinite(x) ? (double)x : 0); }
+
+static void place(const dor_pose_frame *f, dor_str *out)
+{
+  if (f->frame < 0) return;
+  dor_str_add(out, ", \"file\": ");
+  dor_str_json(out, f->file);
+  dor_str_fmt(out, ", \"frame\": %lld, \"time_s\": ", (long long)f->frame);
+  dor_str_real(out, f->time_s);
 }
 
 void dor_pose_coco(const dor_pose_frame *f, int64_t *n, dor_str *out)
@@ -55,10 +79,11 @@ void dor_pose_coco(const dor_pose_frame *f, int64_t *n, dor_str *out)
                 (long long)f->category_id);
     for (int32_t k = 0; k < 3 * p->k; k++) {
       if (k) dor_str_add(out, ", ");
-      dor_str_real(out, (double)p->joint[3 * (size_t)i * (size_t)p->k + (size_t)k]);
+      real(out, p->joint[3 * (size_t)i * (size_t)p->k + (size_t)k]);
     }
     dor_str_add(out, "], \"score\": ");
-    dor_str_real(out, (double)p->score[i]);
+    real(out, p->score[i]);
+    place(f, out);
     dor_str_add(out, f->synthetic ? ", \"stamp\": \"SYNTHETIC\"}" : "}");
   }
 }

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "data/keypoints.h"
 #include "pose/group.h"
+#include "pose/track.h"
 
 typedef struct dor_pose_frame { /* a picture, or a frame of a video */
   const char *file;
@@ -16,14 +17,17 @@ typedef struct dor_pose_frame { /* a picture, or a frame of a video */
   int64_t image_id, category_id; /* in COCO results */
   bool synthetic;              /* each row says so */
   const dor_people *people;
+  const dor_keypoints *keypoints; /* with `state` */
+  const uint8_t *state;        /* [K] dor_track_state of the one person who is followed; NULL: nobody is */
 } dor_pose_frame;
 
-/* file,frame,time_s,person,score,NAME_x,NAME_y,NAME_score,...,stamp: one name after the other; person counts from 1 in its frame.
- * Joints that were not found are empty. */
+/* file,frame,time_s,person,score,NAME_x,NAME_y,NAME_score,...,filled,stamp: one name after the other; person counts from 1 in its
+ * frame. Joints that were not found are empty; `filled` names those that stand between two sightings (score 0). */
 void dor_pose_csv_head(const dor_keypoints *k, dor_str *out);
 void dor_pose_csv(const dor_pose_frame *f, dor_str *out);
 
-/* Detections, a line each, without the list's brackets; *n counts them, so that commas stand right. Joints not found are 0, 0, 0. */
+/* Detections, a line each, without the list's brackets; *n counts them, so that commas stand right. Joints not found are 0, 0, 0. Of a
+ * video also file, frame and time_s. */
 void dor_pose_coco(const dor_pose_frame *f, int64_t *n, dor_str *out);
 
 #endif

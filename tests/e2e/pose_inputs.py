@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-# Inputs of tests/e2e/pose.sh, with Python's standard library alone: weights of a small HigherHRNet, by the names and shapes that
+# Inputs of tests/e2e/pose.sh and pose_video.sh, with Python's standard library alone: weights of a small HigherHRNet, by the names and shapes that
 # `dorsum describe` prints (standard input), and pictures.
-#   pose_inputs.py FOLDER
+#   pose_inputs.py FOLDER [WEIGHTS...]
 import json, random, re, struct, sys, zlib
 
 folder, draw = sys.argv[1], random.Random(1)
 
+wanted = sys.argv[2:] or ["some.safetensors", "none.safetensors", "nan.safetensors", "shape.safetensors"]
 
-def save(path, change):
-    head, body = {"__metadata__": {"stamp": "SYNTHETIC", "data": "made up", "trained_on": "1"}}, b""
+
+def save(path, change, stamp="SYNTHETIC"):
+    if path not in wanted:
+        return
+    head, body = {"__metadata__": {"stamp": stamp, "data": "made up", "trained_on": "1"}}, b""
     for name, shape in tensors:
         n = 1
         for d in shape:
@@ -39,6 +43,7 @@ for line in sys.stdin:
 one = lambda name, v: [1.0] * len(v) if re.search(r"(bn\d|\.1)\.weight$|running_var$", name) else v
 last = lambda name, v: [0.3 if name.endswith("final_layers.1.bias") else x for x in one(name, v)]
 save("some.safetensors", last)
+save("unstamped.safetensors", last, "")
 save("none.safetensors", lambda name, v: [0.0] * len(v) if name.startswith("final_layers") else one(name, v))
 save("nan.safetensors", lambda name, v: [float("nan")] + v[1:] if name == "conv2.weight" else one(name, v))
 tensors = [(n, [s[0] + 1] + s[1:] if n == "conv2.weight" else s) for n, s in tensors]

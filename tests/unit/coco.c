@@ -215,6 +215,7 @@ TEST(keypoint_sets_mirror_left_and_right)
   CHECK(k.k == 17 && !memcmp(k.mirror, coco, sizeof coco) && !memcmp(k.order, order, sizeof order) && k.n_bones == 19 && k.sigma[11] == 0.107, "coco17");
   OK(dor_keypoints_named(&a, "crowdpose14", &k));
   CHECK(k.k == 14 && !memcmp(k.mirror, crowd, sizeof crowd), "crowdpose14");
+  CHECK(!memcmp(k.order, order, 14 * sizeof *order), "joints of crowdpose14 are grouped in another order than the authors'");
   CHECK(dor_keypoints_named(&a, "coco16", &k) == DOR_E_CONFIG && strstr(dor_errmsg(), "did you mean 'coco17'"), "%s", dor_errmsg());
   dor_arena_release(&a);
 }

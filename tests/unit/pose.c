@@ -83,15 +83,35 @@ TEST(pose_people_as_csv_and_coco)
   dor_pose_csv_head(&k, &s);
   dor_pose_csv(&(dor_pose_frame){.file = "a,b.png", .frame = -1, .people = &p}, &s);
   dor_pose_csv(&(dor_pose_frame){.file = "v.mp4", .frame = 3, .time_s = 0.125, .synthetic = true, .people = &p}, &s);
-  const char *want = "file,frame,time_s,person,score,C7_x,C7_y,C7_score,'=S1_x,'=S1_y,'=S1_score,stamp\n"
-                     "\"a,b.png\",,,1,0.25,1.5,2.25,0.5,,,0,\n\"a,b.png\",,,2,0.625,7,8.125,0.25,9,10,1,\n"
-                     "v.mp4,3,0.125,1,0.25,1.5,2.25,0.5,,,0,SYNTHETIC\nv.mp4,3,0.125,2,0.625,7,8.125,0.25,9,10,1,SYNTHETIC\n";
+  const char *want = "file,frame,time_s,person,score,C7_x,C7_y,C7_score,'=S1_x,'=S1_y,'=S1_score,filled,stamp\n"
+                     "\"a,b.png\",,,1,0.25,1.5,2.25,0.5,,,0,,\n\"a,b.png\",,,2,0.625,7,8.125,0.25,9,10,1,,\n"
+                     "v.mp4,3,0.125,1,0.25,1.5,2.25,0.5,,,0,,SYNTHETIC\nv.mp4,3,0.125,2,0.625,7,8.125,0.25,9,10,1,,SYNTHETIC\n";
   CHECK(s.s && !strcmp(s.s, want), "%s", s.s);
   dor_str_clear(&s);
-  dor_pose_coco(&(dor_pose_frame){.image_id = 785, .category_id = 1, .people = &p}, &n, &s);
+  dor_pose_coco(&(dor_pose_frame){.frame = -1, .image_id = 785, .category_id = 1, .people = &p}, &n, &s);
   want = "{\"image_id\": 785, \"category_id\": 1, \"keypoints\": [1.5, 2.25, 0.5, 0, 0, 0], \"score\": 0.25},\n"
          "{\"image_id\": 785, \"category_id\": 1, \"keypoints\": [7, 8.125, 0.25, 9, 10, 1], \"score\": 0.625}";
   CHECK(s.s && !strcmp(s.s, want) && n == 2, "%s", s.s);
+  dor_str_release(&s);
+}
+
+/* A frame in which one joint stands between two sightings and the other is nowhere: the first is named, in COCO nothing is NaN. */
+TEST(pose_of_a_track_says_what_is_filled)
+{
+  static const char *const names[] = {"C7", "S1"};
+  const dor_keypoints k = {.name = "custom", .k = 2, .joint = names};
+  float joint[6] = {3.5f, 4, 0, NAN, NAN, 0}, score = NAN;
+  const uint8_t how[2] = {DOR_TRACK_FILLED, DOR_TRACK_ABSENT};
+  const dor_people p = {1, 2, joint, &score};
+  const dor_pose_frame f = {.file = "v.mp4", .frame = 7, .time_s = 0.5, .image_id = 8, .category_id = 1, .people = &p, .keypoints = &k, .state = how};
+  dor_str s = {0};
+  int64_t n = 0;
+  dor_pose_csv(&f, &s);
+  CHECK(s.s && !strcmp(s.s, "v.mp4,7,0.5,1,,3.5,4,0,,,0,C7,\n"), "%s", s.s);
+  dor_str_clear(&s);
+  dor_pose_coco(&f, &n, &s);
+  CHECK(s.s && !strcmp(s.s, "{\"image_id\": 8, \"category_id\": 1, \"keypoints\": [3.5, 4, 0, 0, 0, 0], \"score\": 0, \"file\": \"v.mp4\", \"frame\": 7, "
+                            "\"time_s\": 0.5}"), "%s", s.s);
   dor_str_release(&s);
 }
 

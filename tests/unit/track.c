@@ -152,6 +152,23 @@ TEST(track_fills_short_gaps_and_says_so)
   dor_arena_release(&a);
 }
 
+/* 0, 0 with score 0 is how a joint that was not found is written: it is not seen, also where any score is enough. */
+TEST(track_takes_no_joint_that_was_not_found)
+{
+  static scene s;
+  dor_arena a = {0};
+  dor_track_cfg c = plain;
+  memset(&s, 0, sizeof s);
+  for (int32_t f = 0; f < FRAMES; f++) {
+    stand(&s, f, 100, 200, 100);
+    if (f == 5) memset(s.joint[f][0][3], 0, sizeof s.joint[f][0][3]);
+  }
+  c.least_score = 0;
+  const dor_track t = follow(&a, &s, &c);
+  CHECK(t.state[5 * K + 3] == DOR_TRACK_FILLED && fabs(at(&t, 5, 3, 0) - 150) < 1e-3, "%d at %g", t.state[5 * K + 3], at(&t, 5, 3, 0));
+  dor_arena_release(&a);
+}
+
 TEST(track_of_nobody_is_empty)
 {
   static scene s;

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What `dorsum pose` is at: shared by its two parts, pictures (cmd_pose.c) and
+ * videos (pose_video.c). */
+#ifndef DOR_CLI_POSE_JOB_H
+#define DOR_CLI_POSE_JOB_H
+
+#include "cli/cli.h"
+#include "pose/infer.h"
+#include "pose/track.h"
+#include "pose/write.h"
+
+typedef struct dor_pose_own { /* keys beside dor_pose_keys and dor_track_keys */
+  const char *annotations;
+  bool skip, single;
+  double least;
+} dor_pose_own;
+
+typedef struct dor_pose_entry {
+  const char *path, *name;     /* name: as the output says it */
+  int64_t id;                  /* of the picture; of a video's first frame */
+  bool video;
+  int64_t frames;              /* by the header or about that, -1: not said; 1 of a picture */
+} dor_pose_entry;
+
+typedef struct dor_pose_job {
+  dor_cli *c;
+  dor_pose_cfg cfg;
+  dor_pose_own own;
+  dor_track_cfg track;
+  bool coco;                   /* COCO's results, else CSV */
+  dor_coco truth;              /* of `annotations` */
+  int64_t category;
+  dor_pose_entry *at;
+  int32_t n, cap, done, skipped, n_videos;
+  int64_t people, rows, empty;
+  int64_t seen, total;         /* pictures and frames; total by the headers, -1: not said */
+  int64_t more_ids;            /* ids that the frames of videos took beside one each */
+  dor_finder *finder;
+  dor_str text;
+  double began, told;
+  int64_t told_tenth;
+} dor_pose_job;
+
+/* Progress, with `seen` of the pictures and frames behind it. */
+void dor_pose_tell(dor_pose_job *j, int64_t seen);
+/* A picture's or a frame's rows. */
+void dor_pose_rows(dor_pose_job *j, const dor_pose_frame *f);
+
+/* Read a video's header into *e, and refuse what the network cannot look at. */
+DOR_MUST dor_status dor_pose_video_plan(const dor_pose_job *j, dor_pose_entry *e);
+/* Refuse to begin where two overlays would have one name, or one is there already. */
+DOR_MUST dor_status dor_pose_video_overlays(const dor_pose_job *j);
+/* A video from its first frame to its rows and its overlay. errors DATA also where nobody is seen */
+DOR_MUST dor_status dor_pose_video(dor_pose_job *j, const dor_pose_entry *e);
+
+#endif
