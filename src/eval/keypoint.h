@@ -28,6 +28,8 @@ typedef struct dor_kp_found {  /* detections */
   const double *score;         /* [n] */
 } dor_kp_found;
 
+/* [n_images] the place of each image in the order of ids, which the figures' images stand in; in `a`. errors NOMEM */
+DOR_MUST dor_status dor_kp_places(dor_arena *a, const dor_coco *c, int32_t **out);
 /* From files, in `a`: everything of one category. crowdpose: a person's area is .53 of the box, as that tool has it.
  * errors DATA naming the annotation that has no box where one is needed; NOMEM */
 DOR_MUST dor_status dor_kp_truth_of(dor_arena *a, const dor_coco *c, int32_t category, const double *sigma, bool crowdpose, dor_kp_truth *out);

@@ -16,8 +16,7 @@ static int by_id(const void *a, const void *b)
   return (x->id > y->id) - (x->id < y->id);
 }
 
-/* [n_images] the place of each image in the order of ids */
-static dor_status places(dor_arena *a, const dor_coco *c, int32_t **out)
+dor_status dor_kp_places(dor_arena *a, const dor_coco *c, int32_t **out)
 {
   size_t n = (size_t)c->n_images + 1;
   ranked *list = dor_arena_alloc(a, n * sizeof *list);
@@ -61,7 +60,7 @@ dor_status dor_kp_truth_of(dor_arena *a, const dor_coco *c, int32_t category, co
   int32_t n = 0, k = c->category[category].k, *place, at = 0;
   columns t;
   for (int32_t i = 0; i < c->n_annotations; i++) n += c->annotation[i].category == category;
-  DOR_TRY(places(a, c, &place));
+  DOR_TRY(dor_kp_places(a, c, &place));
   DOR_TRY(make_columns(a, (size_t)n, (size_t)k, &t));
   for (int32_t i = 0; i < c->n_annotations; i++) {
     const dor_coco_annotation *p = &c->annotation[i];
@@ -77,7 +76,7 @@ dor_status dor_kp_crowd_of(dor_arena *a, const dor_coco *c, const double **out)
 {
   int32_t *place;
   *out = NULL;
-  DOR_TRY(places(a, c, &place));
+  DOR_TRY(dor_kp_places(a, c, &place));
   double *crowd = dor_arena_alloc(a, ((size_t)c->n_images + 1) * sizeof *crowd);
   DOR_NEED(crowd, NOMEM, "%d images", c->n_images);
   for (int32_t i = 0; i < c->n_images; i++) {
@@ -92,7 +91,7 @@ dor_status dor_kp_found_of(dor_arena *a, const dor_coco *c, const dor_coco_resul
 {
   int32_t n = 0, *place;
   size_t most = (size_t)r->n + 1;
-  DOR_TRY(places(a, c, &place));
+  DOR_TRY(dor_kp_places(a, c, &place));
   int32_t *image = dor_arena_alloc(a, most * sizeof *image);
   double *joint = dor_arena_alloc(a, 3 * (size_t)k * most * sizeof *joint), *score = dor_arena_alloc(a, most * sizeof *score);
   DOR_NEED(image && joint && score, NOMEM, "%d detections", r->n);

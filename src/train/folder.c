@@ -5,7 +5,6 @@
  * choice is made under a lock, so two starts cannot both make the same run. */
 #include "train/folder.h"
 
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +43,19 @@ dor_status dor_folder_put(const char *folder, const char *name, const dor_str *t
   dor_free(was);
   dor_arena_release(&a);
   return s;
+}
+
+dor_status dor_folder_put_json(const char *folder, const char *name, json_t *root)
+{
+  char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17)) : NULL;
+  dor_str s = {0};
+  dor_status status = text ? DOR_OK : DOR_FAIL(NOMEM, "no memory for %s", name);
+  if (text) dor_str_fmt(&s, "%s\n", text);
+  if (!status) status = dor_folder_put(folder, name, &s);
+  dor_str_release(&s);
+  free(text);
+  json_decref(root);
+  return status;
 }
 
 /* Does the file begin with this text? What follows is in *rest. A file that cannot be read does not; having no memory to look is no answer. */
@@ -235,18 +247,6 @@ static dor_status choose_number(chooser *c, const char *base, bool *fresh)
   return DOR_OK;
 }
 
-static dor_status put_paths(chooser *c)
-{
-  dor_str s = {0};
-  char *text = c->paths ? json_dumps(c->paths, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
-  dor_status status = text ? DOR_OK : DOR_FAIL(NOMEM, "no memory for paths.json");
-  if (text) dor_str_fmt(&s, "%s\n", text);
-  if (!status) status = dor_folder_put(c->f->path, "private/paths.json", &s);
-  dor_str_release(&s);
-  free(text);
-  return status;
-}
-
 static dor_status start_folder(chooser *c, bool fresh)
 {
   const char *private = dor_path_join(&c->arena, c->f->path, "private"), *lock = dor_path_join(&c->arena, c->f->path, "private/lock");
@@ -257,7 +257,7 @@ static dor_status start_folder(chooser *c, bool fresh)
   if (fresh) DOR_TRY(dor_io_probe(c->f->path));
   DOR_TRY(dor_folder_put(c->f->path, "config.cfg", &c->cfg));
   DOR_TRY(dor_folder_put(c->f->path, "config.json", &c->json));
-  DOR_TRY(put_paths(c));
+  DOR_TRY(dor_folder_put_json(c->f->path, "private/paths.json", json_incref(c->paths)));
   bool equal;
   DOR_TRY(equal_inputs(c, c->f->path, &equal));
   if (equal) return DOR_OK;

@@ -5,6 +5,8 @@
 #ifndef DOR_TRAIN_FOLDER_H
 #define DOR_TRAIN_FOLDER_H
 
+#include <jansson.h>
+
 #include "train/lock.h"
 #include "train/run.h"
 
@@ -28,6 +30,8 @@ DOR_MUST dor_status dor_folder_data(const char *folder, const char *sha256);
 
 /* Write a file of the folder unless it stands there with these very bytes. */
 DOR_MUST dor_status dor_folder_put(const char *folder, const char *name, const dor_str *text);
+/* The same for a JSON document, which is released here; NULL: there was no memory to make it. */
+DOR_MUST dor_status dor_folder_put_json(const char *folder, const char *name, json_t *root);
 
 /* Other runs of the same experiment, newest first: where finished cells may be taken from. */
 DOR_MUST dor_status dor_folder_others(dor_arena *a, const dor_folder *f, const dor_experiment *e, const dor_run_options *o, const char *const **paths,

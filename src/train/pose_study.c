@@ -172,19 +172,6 @@ int32_t dor_pose_people(const dor_coco *c, int32_t category)
 
 /* ---- records ---- */
 
-static dor_status put_json(const char *folder, const char *name, json_t *root)
-{
-  char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17)) : NULL;
-  dor_str s = {0};
-  dor_status status = text ? DOR_OK : DOR_FAIL(NOMEM, "no memory for %s", name);
-  if (text) dor_str_fmt(&s, "%s\n", text);
-  if (!status) status = dor_folder_put(folder, name, &s);
-  dor_str_release(&s);
-  free(text);
-  json_decref(root);
-  return status;
-}
-
 static json_t *run_json(const dor_pose_study *s)
 {
   const dor_pose_plan *p = s->plan;
@@ -230,8 +217,8 @@ static void put_part(const dor_pose_study *s, dor_str *t, const char *part, int3
 dor_status dor_pose_record(const dor_pose_study *s, const char *folder)
 {
   dor_str t = {0};
-  DOR_TRY(put_json(folder, "run.json", run_json(s)));
-  DOR_TRY(put_json(folder, "leakage.json", leakage_json(s)));
+  DOR_TRY(dor_folder_put_json(folder, "run.json", run_json(s)));
+  DOR_TRY(dor_folder_put_json(folder, "leakage.json", leakage_json(s)));
   dor_str_add(&t, "part,pictures,people,people_with_joints,crowds,stamp\n");
   put_part(s, &t, "train", s->set.n, &s->train, s->set.category);
   put_part(s, &t, "validation", s->valid.n_images, &s->valid, s->valid_category);

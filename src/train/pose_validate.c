@@ -13,59 +13,13 @@
 
 enum { TOGETHER = 16 }; /* pictures that are handed over at once: those of one size run together */
 
-/* ---- truth ---- */
-
-typedef struct order { int64_t id; int32_t image; } order;
-
-static int by_id(const void *a, const void *b)
+/* Validation wants a box of everybody, also where the figures could do without. */
+static dor_status check_people(const dor_coco *c, int32_t category)
 {
-  const order *x = a, *y = b;
-  return (x->id > y->id) - (x->id < y->id);
-}
-
-/* [n_images] the place of each image in the order of ids, as the figures want it. */
-static dor_status rank_images(dor_arena *a, const dor_coco *c, int32_t **out)
-{
-  order *o = dor_arena_alloc(a, (size_t)c->n_images * sizeof *o);
-  *out = dor_arena_alloc(a, (size_t)c->n_images * sizeof **out);
-  DOR_NEED(o && *out, NOMEM, "no memory for %d images", c->n_images);
-  for (int32_t i = 0; i < c->n_images; i++) o[i] = (order){c->image[i].id, i};
-  qsort(o, (size_t)c->n_images, sizeof *o, by_id);
-  for (int32_t i = 0; i < c->n_images; i++) (*out)[o[i].image] = i;
-  return DOR_OK;
-}
-
-typedef struct truth { int32_t *image, *labelled; double *joint, *box, *area; uint8_t *crowd; } truth;
-
-static void put_person(const dor_coco_annotation *p, int32_t k, int32_t rank, int32_t at, truth *t)
-{
-  t->image[at] = rank, t->labelled[at] = p->n_labelled, t->crowd[at] = p->crowd;
-  t->area[at] = isnan(p->area) ? 0.53 * p->bbox[2] * p->bbox[3] : p->area; /* CrowdPose's rule for files without areas */
-  memcpy(t->joint + 3 * k * at, p->keypoint, 3 * (size_t)k * sizeof(double));
-  memcpy(t->box + 4 * at, p->bbox, sizeof p->bbox);
-}
-
-static dor_status check_person(const dor_coco *c, const dor_coco_annotation *p)
-{
-  DOR_NEED(!isnan(p->bbox[0]), DATA, "%s: annotation id %lld has no 'bbox', which validation wants", c->path, (long long)p->id);
-  return DOR_OK;
-}
-
-static dor_status make_truth(dor_arena *a, const dor_pose_study *s, const int32_t *rank, dor_kp_truth *out)
-{
-  const dor_coco *c = &s->valid;
-  const int32_t k = s->plan->keypoints.k;
-  const size_t n = (size_t)c->n_annotations + 1;
-  truth t = {dor_arena_alloc(a, n * sizeof(int32_t)), dor_arena_alloc(a, n * sizeof(int32_t)), dor_arena_alloc(a, n * 3 * (size_t)k * sizeof(double)),
-             dor_arena_alloc(a, n * 4 * sizeof(double)), dor_arena_alloc(a, n * sizeof(double)), dor_arena_alloc(a, n)};
-  DOR_NEED(t.image && t.labelled && t.joint && t.box && t.area && t.crowd, NOMEM, "no memory for %d people", c->n_annotations);
-  *out = (dor_kp_truth){.k = k, .n_images = c->n_images, .image = t.image, .joint = t.joint, .box = t.box, .area = t.area, .crowd = t.crowd,
-                        .labelled = t.labelled, .sigma = s->plan->keypoints.sigma};
   for (int32_t i = 0; i < c->n_annotations; i++) {
     const dor_coco_annotation *p = &c->annotation[i];
-    if (p->category != s->valid_category) continue;
-    DOR_TRY(check_person(c, p));
-    put_person(p, k, rank[p->image], out->n++, &t);
+    DOR_NEED(p->category != category || !isnan(p->bbox[0]), DATA, "%s: annotation id %lld has no 'bbox', which validation wants", c->path,
+             (long long)p->id);
   }
   return DOR_OK;
 }
@@ -212,14 +166,15 @@ dor_status dor_pose_validate(const dor_pose_study *s, dor_pose_trainer *t, int64
 {
   dor_arena a = {0};
   int32_t *rank;
-  dor_kp_truth truth_of;
+  dor_kp_truth truth;
   found f = {.k = s->plan->keypoints.k};
   for (int i = 0; i < DOR_KP_COCO; i++) out->value[i] = out->lo[i] = out->hi[i] = NAN;
-  dor_status status = rank_images(&a, &s->valid, &rank);
-  if (!status) status = make_truth(&a, s, rank, &truth_of);
+  dor_status status = check_people(&s->valid, s->valid_category);
+  if (!status) status = dor_kp_places(&a, &s->valid, &rank);
+  if (!status) status = dor_kp_truth_of(&a, &s->valid, s->valid_category, s->plan->keypoints.sigma, false, &truth);
   if (!status) status = find_all(s, t, rank, &f, results);
   if (!status && results) status = dor_str_status(results);
-  if (!status) status = judge(&a, s, &truth_of, &f, replicates, out);
+  if (!status) status = judge(&a, s, &truth, &f, replicates, out);
   out->images = s->valid.n_images, out->found = f.n, out->people = dor_pose_people(&s->valid, s->valid_category);
   dor_free(f.image), dor_free(f.joint), dor_free(f.score);
   dor_arena_release(&a);

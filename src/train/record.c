@@ -23,19 +23,6 @@
 #include "train/baselines.h"
 #include "train/folder.h"
 
-static dor_status put_json(const char *folder, const char *name, json_t *root)
-{
-  char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17)) : NULL;
-  dor_str s = {0};
-  dor_status status = text ? DOR_OK : DOR_FAIL(NOMEM, "no memory for %s", name);
-  if (text) dor_str_fmt(&s, "%s\n", text);
-  if (!status) status = dor_folder_put(folder, name, &s);
-  dor_str_release(&s);
-  free(text);
-  json_decref(root);
-  return status;
-}
-
 /* ---- run.json ---- */
 
 static const char *pool_of(const dor_study *s)
@@ -322,7 +309,7 @@ static dor_status write_splits(const dor_study *s, const char *folder)
 
 dor_status dor_record_write(const dor_study *s, const char *folder, const dor_marks *m)
 {
-  DOR_TRY(put_json(folder, "run.json", run_json(s, m)));
+  DOR_TRY(dor_folder_put_json(folder, "run.json", run_json(s, m)));
   DOR_TRY(write_splits(s, folder));
   DOR_TRY(write_flow(s, folder, m));
   return write_subjects(s, folder, m);
@@ -339,5 +326,5 @@ dor_status dor_record_private(const dor_experiment *e, const dor_run_options *o,
   for (int32_t i = 0; i < o->argc; i++) json_array_append_new(argv, json_string(o->argv[i]));
   json_t *root = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:s, s:s, s:o}", "host", host, "user", user ? user->pw_name : NULL, "folder", cwd, "config",
                            e->path, "data", dor_experiment_data(e), "started", started, "ended", now, "argv", argv);
-  return put_json(folder, "private/host.json", root);
+  return dor_folder_put_json(folder, "private/host.json", root);
 }

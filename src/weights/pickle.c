@@ -304,47 +304,20 @@ static dor_status op_real(machine *m)
   return push(m, (value){.kind = DOR_PICKLE_REAL, .x = x});
 }
 
-static dor_status op_text(machine *m)
-{
-  uint64_t n;
-  DOR_TRY(take_number(m, 4, &n));
-  return push_text(m, n);
-}
-
-static dor_status op_short_text(machine *m) /* a Python 2 string */
-{
-  uint64_t n;
-  DOR_TRY(take_number(m, 1, &n));
-  return push_text(m, n);
-}
-
-static dor_status op_put(machine *m)
+/* `then` with the number of n bytes that follows the opcode. */
+static dor_status with_number(machine *m, int n, dor_status (*then)(machine *m, uint64_t i))
 {
   uint64_t i;
-  DOR_TRY(take_number(m, 1, &i));
-  return remember(m, i);
+  DOR_TRY(take_number(m, n, &i));
+  return then(m, i);
 }
 
-static dor_status op_long_put(machine *m)
-{
-  uint64_t i;
-  DOR_TRY(take_number(m, 4, &i));
-  return remember(m, i);
-}
-
-static dor_status op_get(machine *m)
-{
-  uint64_t i;
-  DOR_TRY(take_number(m, 1, &i));
-  return recall(m, i);
-}
-
-static dor_status op_long_get(machine *m)
-{
-  uint64_t i;
-  DOR_TRY(take_number(m, 4, &i));
-  return recall(m, i);
-}
+static dor_status op_text(machine *m) { return with_number(m, 4, push_text); }
+static dor_status op_short_text(machine *m) { return with_number(m, 1, push_text); } /* a Python 2 string */
+static dor_status op_put(machine *m) { return with_number(m, 1, remember); }
+static dor_status op_long_put(machine *m) { return with_number(m, 4, remember); }
+static dor_status op_get(machine *m) { return with_number(m, 1, recall); }
+static dor_status op_long_get(machine *m) { return with_number(m, 4, recall); }
 
 static dor_status op_global(machine *m)
 {
