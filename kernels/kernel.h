@@ -23,6 +23,7 @@ typedef struct dor_prep { /* one node, at bind time */
   bool training;
   dor_isa isa;
   dor_conv_choice conv;        /* cpu.conv: which 3x3 convolution is wanted */
+  const struct dor_library *library; /* of a GPU backend: what cuDNN and cuBLASLt kernels plan by (library.h); else NULL */
 } dor_prep;
 
 typedef struct dor_call { /* one node of one instance, in a step */
@@ -33,8 +34,9 @@ typedef struct dor_call { /* one node of one instance, in a step */
   int32_t nin, nout, threads;
   const dor_view *in;
   const dor_view *out;
-  const dor_step *step;
+  const dor_step *step;        /* in the backend's memory: on a device only kernels may read it */
   uint64_t key;
+  void *stream;                /* of a device: what run enqueues on; else NULL */
 } dor_call;
 
 typedef struct dor_kernel {
