@@ -30,7 +30,10 @@ SRC     := $(sort $(wildcard src/*/*.c kernels/*.c))
 LIBSRC  := $(filter-out src/cli/%,$(SRC))
 CLISRC  := $(filter src/cli/%,$(SRC))
 TESTSRC := $(sort $(wildcard tests/*.c tests/*/*.c))
+CUSRC   := $(sort $(wildcard kernels/*.cu))
+EMUSRC  := $(CUSRC) $(sort $(wildcard tests/*/*.cu))
 OBJ      = $(patsubst %.c,$(B)/%.o,$(1))
+EMUOBJ  := $(EMUSRC:%.cu=$(B)/emu/%.o)
 $(B)/kernels/%.o: CPUFLAGS := $(if $(filter release,$(VARIANT)),-O3) -ffp-contract=fast
 $(B)/kernels/%_avx2.o:   CPUFLAGS := -O3 -mavx2 -mfma -ffp-contract=fast
 $(B)/kernels/%_avx512.o: CPUFLAGS := -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -ffp-contract=fast
@@ -62,7 +65,7 @@ $(B)/dorsum: $(call OBJ,$(CLISRC)) $(B)/libdorsum.a
 $(B)/tests.def: $(TESTSRC)
 	@mkdir -p $(dir $@); grep -ho '^TEST([a-z0-9_]*)' $(TESTSRC) | sort > $@.tmp; cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
 $(B)/tests/main.o: $(B)/tests.def
-$(B)/check: $(call OBJ,$(TESTSRC)) $(B)/libdorsum.a
+$(B)/check: $(call OBJ,$(TESTSRC)) $(EMUOBJ) $(B)/libdorsum.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(LIBS) -lcmocka -o $@
 
 # A fuzz target is fuzz_NAME() to the tests; only libFuzzer wants them all under one name.
@@ -79,10 +82,19 @@ $(B)/%.o: %.c
 	@mkdir -p $(dir $@)
 	$(Q)$(CC) $(ALLFLAGS) $(CPUFLAGS) $(DEFS) -MMD -MP -c $< -o $@
 
+# CUDA kernels for the tests: built for this machine over kernels/cuemu.h.
+CXX     ?= g++
+CXXFLAGS_EMU = -std=c++17 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Wno-unknown-pragmas $(WERROR) $(CFLAGS) $(EMU.$(VARIANT)) \
+               -fno-exceptions -fno-rtti -fno-threadsafe-statics $(INC)
+EMU.asan := -fsanitize-sections=cuemu_shared
+$(B)/emu/%.o: %.cu
+	@mkdir -p $(dir $@)
+	$(Q)$(CXX) -x c++ $(CXXFLAGS_EMU) -MMD -MP -c $< -o $@
+
 check: all $(B)/check
 	$(Q)$(B)/check
 test:
-	$(Q)tools/deps.sh ffmpeg python3
+	$(Q)tools/deps.sh ffmpeg python3 g++
 	$(Q)tools/test.sh
 demo:
 	$(Q)tools/deps.sh
@@ -122,5 +134,5 @@ install: all
 clean:
 	$(Q)rm -rf build
 
--include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC))
+-include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC)) $(EMUOBJ:.o=.d)
 .PHONY: always help all check test demo deps asan fuzz bench floors lint size mutants docs reproduce install clean

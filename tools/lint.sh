@@ -32,13 +32,13 @@ awk -v code="$code" '
 
 # headers alone, a compile for all of them: each is wrapped in a file of its own only when the whole fails
 STRICT="-std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Isrc -I. $(pkg-config --cflags hdf5 2>/dev/null)"
-headers=$(find src kernels -name '*.h' ! -name 'keys_*.h' ! -name '*_body.h' ! -name vector.h ! -name winograd_steps.h | sort) # these are parts of other files
+headers=$(find src kernels -name '*.h' ! -name 'keys_*.h' ! -name '*_body.h' ! -name vector.h ! -name winograd_steps.h ! -name cuemu.h | sort) # these are parts of other files
 alone() { # alone HEADER: does it compile with nothing before it?
   printf '#include "%s"\n' "${1#src/}" | $CC $STRICT -x c - >/dev/null 2>&1 || echo "$1: does not compile alone"
 }
 export CC STRICT
 for h in $headers; do alone "$h"; done >>"$out" &
-cuda="kernels/kernel.h src/graph/graph.h src/tensor/shape.h src/base/rng.h src/ops/attrs.h" # a .cu will include these
+cuda="kernels/kernel.h src/graph/graph.h src/tensor/shape.h src/base/rng.h src/ops/attrs.h kernels/cuemu.h" # a .cu includes these
 command -v $CXX >/dev/null || { echo "lint: no C++ compiler, $(echo $cuda | wc -w) headers not tried as C++17"; cuda=; }
 for h in $cuda; do
   printf '#include "%s"\n' "${h#src/}" | $CXX -std=c++17 -Wall -Wextra -Werror -fsyntax-only -Isrc -I. -x c++ - >/dev/null 2>&1 || echo "$h: does not compile as C++17"

@@ -15,4 +15,4 @@ awk 'FILENAME == "tools/size.txt" { if ($1 !~ /^#/ && NF) budget[$1] = $2; next 
     for (i = 1; i <= m; i++) { f = order[i]; over = (f in budget) && lines[f] > budget[f]; bad += over; all += lines[f]
       printf "%-10s %6d %7d %7s%s\n", f, files[f], lines[f], (f in budget) ? budget[f] : "-", over ? "  over" : "" }
     printf "%-10s %6s %7d\nlongest function: %s, %d lines\nNEEDSWORK: %d\n", "all", "", all, which, most, open
-    exit bad > 0 }' tools/size.txt $(find src kernels tests -name '*.[ch]' -o -name '*.def' -o -name '*.cu')
+    exit bad > 0 }' tools/size.txt $(find src kernels tests -name '*.[ch]' -o -name '*.def' -o -name '*.cu' -o -name '*.cuh')

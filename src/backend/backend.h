@@ -25,6 +25,7 @@ typedef struct dor_backend {
 
 /* The columns a backend may be made of: from ops.def, and own kernels that are asked before oneDNN (column_fast.c). */
 extern const dor_kernel *const dor_column_own[], *const dor_column_onednn[], *const dor_column_fast[], *const dor_column_direct[];
+extern const dor_kernel *const dor_column_cuda[], *const dor_column_library[]; /* own CUDA kernels; cuDNN and cuBLASLt */
 
 extern const dor_backend dor_backend_cpu;   /* oneDNN and own kernels */
 extern const dor_backend dor_backend_plain; /* own portable kernels alone: what `make check` compares against */
