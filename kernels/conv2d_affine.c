@@ -106,5 +106,7 @@ static const char *describe(const void *v)
 }
 
 extern const dor_kernel conv2d_affine_onednn, conv2d_affine_cpu;
-const dor_kernel conv2d_affine_onednn = {"conv2d_affine_onednn", prepare_onednn, attach, run, detach, drop, describe};
-const dor_kernel conv2d_affine_cpu = {"conv2d_affine_cpu", prepare_cpu, attach, run, detach, drop, describe};
+const dor_kernel conv2d_affine_onednn = {.name = "conv2d_affine_onednn", .prepare = prepare_onednn, .attach = attach,
+                                         .run = run, .detach = detach, .drop = drop, .describe = describe};
+const dor_kernel conv2d_affine_cpu = {.name = "conv2d_affine_cpu", .prepare = prepare_cpu, .attach = attach,
+                                      .run = run, .detach = detach, .drop = drop, .describe = describe};

@@ -34,5 +34,6 @@ static const char *describe_onednn(const void *plan) { return conv2d_dx_onednn.d
 static dor_status prepare_cpu(const dor_prep *p, void **plan, size_t *scratch) { return conv2d_dx_cpu.prepare(p, plan, scratch); }
 
 extern const dor_kernel conv2d_dx_add_onednn, conv2d_dx_add_cpu;
-const dor_kernel conv2d_dx_add_onednn = {"conv2d_dx_add_onednn", prepare_onednn, attach_onednn, run_onednn, detach_onednn, drop_onednn, describe_onednn};
+const dor_kernel conv2d_dx_add_onednn = {.name = "conv2d_dx_add_onednn", .prepare = prepare_onednn, .attach = attach_onednn,
+                                         .run = run_onednn, .detach = detach_onednn, .drop = drop_onednn, .describe = describe_onednn};
 const dor_kernel conv2d_dx_add_cpu = {.name = "conv2d_dx_add_cpu", .prepare = prepare_cpu, .run = run_cpu};

@@ -58,6 +58,9 @@ static void drop(void *plan)
 }
 
 extern const dor_kernel conv2d_onednn, conv2d_dx_onednn, conv2d_dw_onednn;
-const dor_kernel conv2d_onednn = {"conv2d_onednn", prepare_forward, attach_forward, run, detach, drop, describe};
-const dor_kernel conv2d_dx_onednn = {"conv2d_dx_onednn", prepare_dx, attach_dx, run, detach, drop, describe};
-const dor_kernel conv2d_dw_onednn = {"conv2d_dw_onednn", prepare_dw, attach_dw, run, detach, drop, describe};
+const dor_kernel conv2d_onednn = {.name = "conv2d_onednn", .prepare = prepare_forward, .attach = attach_forward,
+                                  .run = run, .detach = detach, .drop = drop, .describe = describe};
+const dor_kernel conv2d_dx_onednn = {.name = "conv2d_dx_onednn", .prepare = prepare_dx, .attach = attach_dx,
+                                     .run = run, .detach = detach, .drop = drop, .describe = describe};
+const dor_kernel conv2d_dw_onednn = {.name = "conv2d_dw_onednn", .prepare = prepare_dw, .attach = attach_dw,
+                                     .run = run, .detach = detach, .drop = drop, .describe = describe};

@@ -85,5 +85,7 @@ static const char *describe(const void *of)
 }
 
 extern const dor_kernel conv2d_stats_onednn, conv2d_stats_cpu;
-const dor_kernel conv2d_stats_onednn = {"conv2d_stats_onednn", prepare_onednn, attach, run, detach, drop, describe};
-const dor_kernel conv2d_stats_cpu = {"conv2d_stats_cpu", prepare_cpu, attach, run, detach, drop, describe};
+const dor_kernel conv2d_stats_onednn = {.name = "conv2d_stats_onednn", .prepare = prepare_onednn, .attach = attach,
+                                        .run = run, .detach = detach, .drop = drop, .describe = describe};
+const dor_kernel conv2d_stats_cpu = {.name = "conv2d_stats_cpu", .prepare = prepare_cpu, .attach = attach,
+                                     .run = run, .detach = detach, .drop = drop, .describe = describe};

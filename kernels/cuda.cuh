@@ -94,12 +94,24 @@ __device__ __forceinline__ float cu_block_sum(float v)
   return cu_warp_sum(lane < warps ? part[lane] : 0.0f);
 }
 
+/* A fleet: blocks of plane z work for model z, whose memory lies z strides behind the first one's. A kernel offered by DOR_CUDA_FLEET
+ * is launched on cu_fleet(c, grid) and begins with cu_to_model(stride, its pointers...). */
+static inline dim3 cu_fleet(const dor_call *c, dim3 grid)
+{
+  grid.z = c->models > 1 ? (unsigned)c->models : 1u;
+  return grid;
+}
+template <class T> __device__ __forceinline__ void cu_move(size_t by, T *&p) { p = p ? (T *)((uintptr_t)p + by) : p; }
+template <class... T> __device__ __forceinline__ void cu_to_model(size_t stride, T *&...p) { (cu_move(blockIdx.z * stride, p), ...); }
+
 /* An own kernel: DOR_CUDA(relu) offers relu_run as relu_cuda; DOR_CUDA_SCRATCH adds a prepare that asks for scratch or declines. */
-#define DOR_CUDA_SCRATCH(op, prepare)                 \
-  extern "C" {                                        \
-  extern const dor_kernel op##_cuda;                  \
-  const dor_kernel op##_cuda = {#op "_cuda", prepare, nullptr, op##_run, nullptr, nullptr, nullptr}; \
+#define DOR_CUDA_KERNEL(op, prepare, fleet)                                                                   \
+  extern "C" {                                                                                                \
+  extern const dor_kernel op##_cuda;                                                                          \
+  const dor_kernel op##_cuda = {#op "_cuda", prepare, nullptr, op##_run, nullptr, nullptr, nullptr, fleet}; \
   }
+#define DOR_CUDA_SCRATCH(op, prepare) DOR_CUDA_KERNEL(op, prepare, false)
+#define DOR_CUDA_FLEET(op, prepare) DOR_CUDA_KERNEL(op, prepare, true)
 #define DOR_CUDA(op) DOR_CUDA_SCRATCH(op, nullptr)
 
 #endif

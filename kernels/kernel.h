@@ -24,6 +24,7 @@ typedef struct dor_prep { /* one node, at bind time */
   dor_isa isa;
   dor_conv_choice conv;        /* cpu.conv: which 3x3 convolution is wanted */
   const struct dor_library *library; /* of a GPU backend: what cuDNN and cuBLASLt kernels plan by (library.h); else NULL */
+  bool fleet;                  /* bits may not depend on how many models there are: own kernels, not a library that picks by size */
 } dor_prep;
 
 typedef struct dor_call { /* one node of one instance, in a step */
@@ -37,6 +38,8 @@ typedef struct dor_call { /* one node of one instance, in a step */
   const dor_step *step;        /* in the backend's memory: on a device only kernels may read it */
   uint64_t key;
   void *stream;                /* of a device: what run enqueues on; else NULL */
+  int32_t models;              /* of a fleet: run serves them all, where the kernel can; 0, 1: one model */
+  size_t stride;               /* bytes from what one model has to what the next has, the same for views, scratch and step */
 } dor_call;
 
 typedef struct dor_kernel {
@@ -48,6 +51,7 @@ typedef struct dor_kernel {
   void (*detach)(dor_call *c);
   void (*drop)(void *plan);
   const char *(*describe)(const void *plan); /* the library's own name of what serves, for dumps; may be NULL */
+  bool fleet;                  /* one run serves all models of a fleet; else it is called for each */
 } dor_kernel;
 
 #endif
