@@ -85,7 +85,7 @@ DOR_SCALAR float scalar_tanh(float x)
 
 DOR_SCALAR float scalar_tanh_bwd(float y, float dy) { return dy * (1.0f - y * y); }
 
-/* log(1 + e) for e in [0, 1], exact to the last bits where 1 + e rounds */
+/* log(1 + e) for e >= 0, exact to the last bits where 1 + e rounds */
 DOR_SCALAR float scalar_log1p(float e)
 {
   float u = 1.0f + e;
