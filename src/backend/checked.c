@@ -4,7 +4,7 @@
  * kernel, and every number finite. Slow, and it allocates. */
 #include <math.h>
 
-#include "backend/program.h"
+#include "backend/mirror.h"
 #include "base/mem.h"
 #include "tensor/convert.h"
 
@@ -75,13 +75,17 @@ static dor_status check_outputs(checked *c, const dor_backend *b, const dor_node
   return DOR_OK;
 }
 
-static dor_status run_node(checked *c, const dor_backend *b, const dor_node *n, const dor_kernel *k, double tolerance)
+static dor_status run_node(checked *c, dor_instance *in, int32_t i, const dor_step *step, double tolerance)
 {
   const dor_call *call = c->call;
-  for (int32_t i = 0; i < call->nin; i++) DOR_TRY(fetch(b, &call->in[i], c->real[i]));
+  const dor_backend *b = in->program->backend;
+  const dor_node *n = &in->program->graph.node[in->node[i]];
+  const dor_kernel *k = in->kernel[i];
+  for (int32_t j = 0; j < call->nin; j++) DOR_TRY(fetch(b, &call->in[j], c->real[j]));
   n->op->ref(&(dor_refcall){.attr = call->attr, .nin = call->nin, .nout = call->nout, .type_in = c->type, .type_out = c->type + call->nin,
-                            .in = (const double *const *)c->real, .out = c->real + call->nin, .step = call->step, .key = call->key});
+                            .in = (const double *const *)c->real, .out = c->real + call->nin, .step = step, .key = call->key});
   k->run(call);
+  DOR_TRY(dor_instance_wait(in));
   return check_outputs(c, b, n, k, tolerance);
 }
 
@@ -89,11 +93,12 @@ dor_status dor_instance_run_checked(dor_instance *in, const dor_step *step, doub
 {
   const dor_program *p = in->program;
   in->step = *step;
+  if (in->mirror) DOR_TRY(dor_mirror_feed(in->mirror, in, step));
   p->backend->enter(p->threads);
   for (int32_t i = 0; i < in->ncall; i++) {
     checked c = {0};
     dor_status s = open_node(&c, &in->call[i]);
-    if (!s) s = run_node(&c, p->backend, &p->graph.node[in->node[i]], in->kernel[i], tolerance);
+    if (!s) s = run_node(&c, in, i, step, tolerance);
     if (c.call) close_node(&c);
     DOR_TRY(s);
   }

@@ -27,6 +27,8 @@ static dor_status adopt(dor_program *p, const dor_program_options *o)
   DOR_TRY(p->graph.status);
   DOR_NEED(o->threads >= 0 && o->threads <= 1024, RANGE, "a program of %d threads", o->threads);
   p->threads = o->threads ? o->threads : 1;
+  p->name = dor_arena_str(&p->graph.arena, o->name ? o->name : "");
+  DOR_NEED(p->name, NOMEM, "a program's name");
   p->isa = b->isa();
   if (o->cap_isa && o->isa < p->isa) p->isa = o->isa;
   DOR_TRY(conv_choice(o->conv, &p->conv));
@@ -75,7 +77,7 @@ static dor_status bind_node(dor_program *p, int32_t k)
   DOR_NEED(type, NOMEM, "%s: binding", n->op->name);
   node_types(g, n, type);
   dor_prep prep = {.node = n, .attr = n->attr, .nin = n->nin, .nout = n->nout, .in = type, .out = type + n->nin, .threads = p->threads,
-                   .training = g->training, .isa = p->isa, .conv = p->conv};
+                   .training = g->training, .isa = p->isa, .conv = p->conv, .library = p->backend->library};
   for (int32_t c = 0; c < DOR_COLUMNS; c++) {
     const dor_kernel *kernel = p->backend->column[c] ? p->backend->column[c][n->op->id] : NULL;
     bool served = false;

@@ -21,6 +21,7 @@ struct dor_program {
   int32_t threads;
   dor_isa isa;
   dor_conv_choice conv;
+  const char *name; /* in the graph's arena */
 };
 
 struct dor_instance {
@@ -28,6 +29,7 @@ struct dor_instance {
   dor_blocks blocks;
   void *pool;
   dor_step step;
+  struct dor_mirror *mirror; /* on a device: its host side; else NULL */
   int32_t ncall;
   dor_call *call;
   const dor_kernel **kernel; /* by call */

@@ -69,9 +69,11 @@ static dor_status serve(dor_bench *b)
   fflush(stdout);
   while (fgets(line, sizeof line, stdin)) {
     int64_t n = 0;
+    double time_s;
     line[strcspn(line, "\n")] = 0;
     DOR_TRY(dor_parse_int(line, &n));
-    dor_out("%.9g\n", dor_bench_run(b, n));
+    DOR_TRY(dor_bench_run(b, n, &time_s));
+    dor_out("%.9g\n", time_s);
     fflush(stdout);
   }
   return DOR_OK;
@@ -87,10 +89,14 @@ static int by_size(const void *a, const void *b)
 
 static dor_status measure(dor_cli *c, const char *kind, dor_bench *b, double seconds)
 {
-  double warm = dor_bench_run(b, 1), each[SAMPLES];
-  warm = dor_bench_run(b, 1);
+  double warm, each[SAMPLES];
+  DOR_TRY(dor_bench_run(b, 1, &warm));
+  DOR_TRY(dor_bench_run(b, 1, &warm));
   int64_t n = (int64_t)(seconds / SAMPLES / (warm + 1e-9)) + 1;
-  for (int i = 0; i < SAMPLES; i++) each[i] = dor_bench_run(b, n) / (double)n;
+  for (int i = 0; i < SAMPLES; i++) {
+    DOR_TRY(dor_bench_run(b, n, &each[i]));
+    each[i] /= (double)n;
+  }
   qsort(each, SAMPLES, sizeof *each, by_size);
   if (c->json)
     dor_out("{\"kind\": \"%s\", \"time_s\": %.9g, \"least_s\": %.9g, \"tensors_bytes\": %zu}\n", kind, each[SAMPLES / 2], each[0],
@@ -106,7 +112,7 @@ static dor_status bench_training(dor_cli *c, const char *kind)
   dor_bench_cfg cfg;
   dor_bench *b = NULL;
   DOR_TRY(dor_cli_assigned(c, dor_bench_keys, &cfg));
-  DOR_TRY(dor_bench_open(&b, kind, &cfg));
+  DOR_TRY(dor_bench_open(&b, kind, &cfg, NULL));
   dor_status s = cfg.serve ? serve(b) : measure(c, kind, b, cfg.seconds);
   dor_bench_close(b);
   return s;

@@ -333,7 +333,7 @@ static dor_status work(job *j)
   DOR_TRY(plan(j));
   DOR_TRY(number(j));
   if (j->c->overlay) DOR_TRY(dor_io_mkdirs(j->c->overlay));
-  DOR_TRY(dor_finder_open(&j->finder, j->c->arg[0], &j->cfg));
+  DOR_TRY(dor_finder_open(&j->finder, j->c->arg[0], &j->cfg, NULL));
   say_weights(j);
   DOR_TRY(find(j));
   if (j->c->json) print_json(j);

@@ -23,9 +23,9 @@ typedef struct bound { /* a program for one size of input, and its memory */
   int32_t h, w, rows, picture_h, picture_w;
   dor_program *program;
   dor_instance *instance;
-  uint8_t *picture;            /* [rows,picture_h,picture_w,3] */
+  uint8_t *picture;            /* [rows,picture_h,picture_w,3]: where the next run's inputs go */
   int32_t *size, *path;        /* [rows,2], [rows,2(h+w)] */
-  const float *coarse, *fine;
+  const float *coarse, *fine;  /* of the last run */
   int64_t used;
 } bound;
 
@@ -37,7 +37,7 @@ struct dor_finder {
   dor_finder_times times;
   double least;                /* of the scales, which fall */
   dor_params own;              /* table and blocks of weights that were read; m points to them */
-  size_t own_bytes[2];
+  dor_store store;
   bound slot[SLOTS];
   int64_t runs;
   dor_aggregate maps;
@@ -105,6 +105,7 @@ dor_status dor_finder_over(dor_finder **out, const dor_finder_model *m, const do
 {
   DOR_TRY(begin(out, c));
   (*out)->m = *m;
+  if (!m->backend) (*out)->m.backend = &dor_backend_cpu;
   know(*out, 0);
   return DOR_OK;
 }
@@ -125,11 +126,11 @@ static dor_status take_weights(dor_finder *f, const dor_tensors *t, const char *
 {
   dor_weights_tally tally;
   DOR_TRY(declare(f));
-  f->own_bytes[0] = f->own.param_bytes, f->own_bytes[1] = f->own.state_bytes;
-  f->m.blocks.at[DOR_PARAM] = dor_block_alloc(f->own_bytes[0]);
-  f->m.blocks.at[DOR_STATE] = dor_block_alloc(f->own_bytes[1]);
-  DOR_NEED(f->m.blocks.at[DOR_PARAM] && f->m.blocks.at[DOR_STATE], NOMEM, "%zu bytes of weights", f->own_bytes[0] + f->own_bytes[1]);
-  return dor_weights_fill(&f->own, "", t, path, DOR_WEIGHTS_ALL, f->m.blocks.at[DOR_PARAM], f->m.blocks.at[DOR_STATE], &tally);
+  DOR_TRY(dor_store_make(&f->store, f->m.backend, (size_t[DOR_KIND_COUNT]){[DOR_PARAM] = f->own.param_bytes, [DOR_STATE] = f->own.state_bytes}));
+  f->m.blocks = f->store.blocks;
+  DOR_TRY(dor_weights_fill(&f->own, "", t, path, DOR_WEIGHTS_ALL, f->store.host[DOR_PARAM], f->store.host[DOR_STATE], &tally));
+  DOR_TRY(dor_store_push(&f->store, DOR_PARAM));
+  return dor_store_push(&f->store, DOR_STATE);
 }
 
 static dor_status remember(dor_finder *f, const dor_tensors *t, const char *path)
@@ -163,10 +164,11 @@ static dor_status open_weights(dor_finder *f, const dor_tensors *t, const char *
   return remember(f, t, path);
 }
 
-dor_status dor_finder_open(dor_finder **out, const char *weights, const dor_pose_cfg *c)
+dor_status dor_finder_open(dor_finder **out, const char *weights, const dor_pose_cfg *c, const dor_backend *backend)
 {
   dor_tensors t = {0};
   DOR_TRY(begin(out, c));
+  (*out)->m.backend = backend ? backend : &dor_backend_cpu;
   dor_status s = dor_weights_read(&t, weights);
   if (!s) s = open_weights(*out, &t, weights);
   dor_tensors_release(&t);
@@ -186,8 +188,7 @@ void dor_finder_close(dor_finder *f)
 {
   if (!f) return;
   for (int32_t i = 0; i < SLOTS; i++) drop(&f->slot[i]);
-  for (int32_t i = 0; i < 2; i++)
-    if (f->own_bytes[i] && f->m.blocks.at[i ? DOR_STATE : DOR_PARAM]) dor_block_free(f->m.blocks.at[i ? DOR_STATE : DOR_PARAM], f->own_bytes[i]);
+  dor_store_release(&f->store);
   dor_aggregate_release(&f->maps);
   dor_params_release(&f->own);
   dor_arena_release(&f->arena);
@@ -211,18 +212,13 @@ static dor_status build(const dor_finder *f, bound *b)
   if (!dor_graph_status(&g)) dor_graph_keep(&g, map[0], "coarse"), dor_graph_keep(&g, map[1], "fine");
   dor_status s = dor_graph_status(&g);
   if (s) return dor_graph_release(&g), s;
-  return dor_program_build(&b->program, &g, &dor_backend_cpu, &(dor_program_options){.threads = f->facts.threads, .conv = conv[f->c.conv]});
+  return dor_program_build(&b->program, &g, f->m.backend, &(dor_program_options){.threads = f->facts.threads, .name = "pose", .conv = conv[f->c.conv]});
 }
 
 static dor_status make(const dor_finder *f, bound *b)
 {
   DOR_TRY(build(f, b));
   DOR_TRY(dor_instance_new(&b->instance, b->program, &f->m.blocks));
-  b->picture = dor_instance_named(b->instance, "picture");
-  b->size = dor_instance_named(b->instance, "size");
-  b->path = dor_instance_named(b->instance, "path");
-  b->coarse = dor_instance_named(b->instance, "coarse");
-  b->fine = dor_instance_named(b->instance, "fine");
   return DOR_OK;
 }
 
@@ -268,6 +264,24 @@ static void put_row(const bound *b, int32_t row, const dor_picture *p, const dor
   dor_warp_path(&a, b->h, b->w, mirror, b->path + (size_t)row * 2 * (size_t)(b->h + b->w));
 }
 
+static dor_val value(const bound *b, const char *name) { return dor_graph_find(dor_program_graph(b->program), name); }
+
+static void find_inputs(bound *b)
+{
+  b->picture = dor_instance_input(b->instance, value(b, "picture"));
+  b->size = dor_instance_input(b->instance, value(b, "size"));
+  b->path = dor_instance_input(b->instance, value(b, "path"));
+}
+
+static dor_status run_bound(bound *b)
+{
+  dor_instance_run(b->instance, &(dor_step){0});
+  DOR_TRY(dor_instance_wait(b->instance));
+  b->coarse = dor_instance_kept(b->instance, value(b, "coarse"), 0);
+  b->fine = dor_instance_kept(b->instance, value(b, "fine"), 0);
+  return DOR_OK;
+}
+
 static dor_status network(dor_finder *f, const chosen *c, double scale, bound **out)
 {
   int32_t each = f->c.flip ? 2 : 1, h = 0, w = 0;
@@ -280,13 +294,14 @@ static dor_status network(dor_finder *f, const chosen *c, double scale, bound **
   DOR_TRY(dor_fit_of(c->picture[c->index[0]].w, c->picture[c->index[0]].h, f->facts.size, scale, f->least, &fit));
   DOR_TRY(obtain(f, &(bound){.h = fit.h, .w = fit.w, .rows = each * c->n, .picture_h = h, .picture_w = w}, &b));
   double from = dor_clock_s();
+  find_inputs(b);
   for (int32_t i = 0; i < c->n; i++) {
     const dor_picture *p = &c->picture[c->index[i]];
     DOR_TRY(dor_fit_of(p->w, p->h, f->facts.size, scale, f->least, &fit));
     for (int32_t m = 0; m < each; m++) put_row(b, each * i + m, p, &fit, m == 1);
   }
   b->used = ++f->runs;
-  dor_instance_run(b->instance, &(dor_step){0});
+  DOR_TRY(run_bound(b));
   f->times.net_s += dor_clock_s() - from;
   *out = b;
   return DOR_OK;

@@ -7,7 +7,7 @@
 #ifndef DOR_POSE_INFER_H
 #define DOR_POSE_INFER_H
 
-#include "backend/backend.h"
+#include "backend/store.h"
 #include "data/keypoints.h"
 #include "data/picture.h"
 #include "nn/nn.h"
@@ -16,6 +16,7 @@
 typedef struct dor_finder dor_finder;
 
 typedef struct dor_finder_model { /* a network in somebody else's memory */
+  const dor_backend *backend;  /* NULL: the CPU */
   const dor_model *model;      /* gives maps: coarse [h,w,2K], fine [2h,2w,K] */
   const void *cfg;             /* its settings */
   dor_params *params;          /* the table; programs that are built here find their parameters in it */
@@ -24,9 +25,9 @@ typedef struct dor_finder_model { /* a network in somebody else's memory */
 } dor_finder_model;
 
 /* Weights from a file (.safetensors, .pth). The network's width and number of joints are those of its tensors; keypoints by
- * c->keypoints, else by the file's record, else by their number (17 coco17, 14 crowdpose14). c is copied, its scales too.
+ * c->keypoints, else by the file's record, else by their number (17 coco17, 14 crowdpose14). c is copied, its scales too; backend NULL: the CPU.
  * errors DATA naming file and tensor; CONFIG; NOTFOUND, IO, NOMEM */
-DOR_MUST dor_status dor_finder_open(dor_finder **out, const char *weights, const dor_pose_cfg *c);
+DOR_MUST dor_status dor_finder_open(dor_finder **out, const char *weights, const dor_pose_cfg *c, const dor_backend *backend);
 
 /* Over a model that is being trained: everything in *m is borrowed and must outlive the net. errors CONFIG, NOMEM */
 DOR_MUST dor_status dor_finder_over(dor_finder **out, const dor_finder_model *m, const dor_pose_cfg *c);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/backend.h"
+#include "backend/store.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -27,14 +27,15 @@ const dor_key dor_bench_keys[] = {
 enum { PEOPLE = 30, JOINTS = 17 }; /* of the pose loss */
 
 typedef struct copy { /* one model being trained */
-  dor_blocks blocks;
+  dor_store store;
   dor_instance *accumulate, *update;
-  float *x, *label, *weight;
+  dor_val x, label, weight;
   int32_t *order; /* of the fold's training rows */
   dor_step step;
 } copy;
 
 struct dor_bench {
+  const dor_backend *backend;
   dor_bench_cfg cfg;
   dor_params params;
   size_t moment_bytes;
@@ -43,7 +44,7 @@ struct dor_bench {
   int32_t n_copies;
   copy *copies;
   float *table, *label; /* mlp: [rows,features], [rows] */
-  void (*once)(dor_bench *b);
+  dor_status (*once)(dor_bench *b);
   dor_arena arena;
 };
 
@@ -116,7 +117,7 @@ static dor_status compile(dor_bench *b, dor_graph *g, dor_status made, int32_t t
     dor_graph_release(g);
     return made;
   }
-  return dor_program_build(out, g, &dor_backend_cpu, &(dor_program_options){.threads = threads, .conv = conv[b->cfg.conv]});
+  return dor_program_build(out, g, b->backend, &(dor_program_options){.threads = threads, .name = "bench", .conv = conv[b->cfg.conv]});
 }
 
 static dor_status build_update(dor_bench *b, int32_t threads)
@@ -131,14 +132,12 @@ static dor_status build_update(dor_bench *b, int32_t threads)
 
 /* --- memory ---------------------------------------------------------------- */
 
-static size_t block_bytes(const dor_bench *b, dor_kind k)
+static void block_bytes(const dor_bench *b, size_t bytes[DOR_KIND_COUNT])
 {
-  size_t n = k == DOR_STATE ? b->params.state_bytes : k == DOR_MOMENT ? b->moment_bytes : b->params.param_bytes;
-  if (k == DOR_GRAD && b->inference) n = 0;
-  return n ? n : sizeof(float);
+  const size_t params = b->params.param_bytes, grads = b->inference ? 0 : params;
+  memcpy(bytes, (size_t[DOR_KIND_COUNT]){[DOR_PARAM] = params, [DOR_GRAD] = grads, [DOR_STATE] = b->params.state_bytes, [DOR_MOMENT] = b->moment_bytes},
+         DOR_KIND_COUNT * sizeof *bytes);
 }
-
-static const dor_kind kinds[] = {DOR_PARAM, DOR_GRAD, DOR_STATE, DOR_MOMENT};
 
 static void fill_noise(float *x, size_t n, uint64_t where)
 {
@@ -158,42 +157,54 @@ static void fill_joints(const dor_bench *b, int32_t *at, int64_t n)
 }
 
 /* Whatever inputs the program has; labels are 0 and 1 in turn. */
-static void fill_inputs(const dor_bench *b, copy *c)
+static void fill_input(const dor_bench *b, const dor_value *v, int32_t index, void *to)
+{
+  float *x = to;
+  int64_t n = dor_shape_size(v->type.shape);
+  if (v->type.dtype == DOR_I32) fill_joints(b, to, n);
+  else if (!strcmp(v->name, "label")) for (int64_t i = 0; i < n; i++) x[i] = (float)(i % 2);
+  else if (!strcmp(v->name, "one") || !strcmp(v->name, "weight")) for (int64_t i = 0; i < n; i++) x[i] = 1;
+  else fill_noise(x, (size_t)n, (uint64_t)index);
+}
+
+static dor_status fill_inputs(const dor_bench *b, copy *c)
 {
   const dor_graph *g = dor_program_graph(b->accumulate);
   for (dor_val v = 0; v < g->nvalue; v++) {
     if (g->value[v].kind != DOR_INPUT) continue;
-    void *to = dor_instance_data(c->accumulate, v);
-    int64_t n = dor_shape_size(g->value[v].type.shape);
-    if (!to) continue; /* nobody reads it */
-    if (g->value[v].type.dtype == DOR_I32) fill_joints(b, to, n);
-    else fill_noise(to, (size_t)n, (uint64_t)v);
+    const size_t bytes = dor_type_bytes(g->value[v].type);
+    void *host = dor_block_alloc(bytes);
+    DOR_NEED(host, NOMEM, "bench: out of memory");
+    fill_input(b, &g->value[v], v, host);
+    dor_instance_set(c->accumulate, v, host);
+    dor_block_free(host, bytes);
   }
-  c->x = dor_instance_named(c->accumulate, "x");
-  c->label = dor_instance_named(c->accumulate, "label");
-  c->weight = dor_instance_named(c->accumulate, "weight");
-  float *one = dor_instance_named(c->accumulate, "one");
-  if (one) *one = 1;
-  for (int64_t i = 0; c->label && i < b->cfg.batch; i++) c->label[i] = (float)(i % 2), c->weight[i] = 1;
+  c->x = dor_graph_find_input(g, "x");
+  c->label = dor_graph_find_input(g, "label");
+  c->weight = dor_graph_find_input(g, "weight");
+  return DOR_OK;
 }
 
-static void begin(const dor_bench *b, copy *c, uint64_t seed)
+static dor_status begin(const dor_bench *b, copy *c, uint64_t seed)
 {
-  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) memset(c->blocks.at[kinds[k]], 0, block_bytes(b, kinds[k]));
-  dor_params_init(&b->params, seed, c->blocks.at[DOR_PARAM], c->blocks.at[DOR_STATE]);
+  static const dor_kind kinds[] = {DOR_PARAM, DOR_GRAD, DOR_STATE, DOR_MOMENT};
+  void *const *host = c->store.host;
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) memset(host[kinds[k]], 0, c->store.bytes[kinds[k]]);
+  dor_params_init(&b->params, seed, host[DOR_PARAM], host[DOR_STATE]);
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) DOR_TRY(dor_store_push(&c->store, kinds[k]));
   c->step = (dor_step){.seed = seed, .lr = 1e-3f, .grad_scale = 1};
+  return DOR_OK;
 }
 
 static dor_status make_copy(dor_bench *b, copy *c)
 {
-  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-    c->blocks.at[kinds[k]] = dor_block_alloc(block_bytes(b, kinds[k]));
-    DOR_NEED(c->blocks.at[kinds[k]], NOMEM, "bench: out of memory");
-  }
-  DOR_TRY(dor_instance_new(&c->accumulate, b->accumulate, &c->blocks));
-  if (b->update) DOR_TRY(dor_instance_new(&c->update, b->update, &c->blocks));
-  fill_inputs(b, c);
-  begin(b, c, 1);
+  size_t bytes[DOR_KIND_COUNT];
+  block_bytes(b, bytes);
+  DOR_TRY(dor_store_make(&c->store, b->backend, bytes));
+  DOR_TRY(dor_instance_new(&c->accumulate, b->accumulate, &c->store.blocks));
+  if (b->update) DOR_TRY(dor_instance_new(&c->update, b->update, &c->store.blocks));
+  DOR_TRY(fill_inputs(b, c));
+  DOR_TRY(begin(b, c, 1));
   c->order = dor_arena_alloc(&b->arena, (size_t)b->cfg.rows * sizeof *c->order);
   DOR_NEED(c->order, NOMEM, "bench: out of memory");
   return DOR_OK;
@@ -217,26 +228,32 @@ static void train_step(copy *c)
   c->step.step++;
 }
 
-static void step_once(dor_bench *b) { train_step(&b->copies[0]); }
+static dor_status step_once(dor_bench *b)
+{
+  train_step(&b->copies[0]);
+  return DOR_OK;
+}
 
 static void gather(const dor_bench *b, copy *c, int32_t from, int32_t n)
 {
   size_t p = (size_t)b->cfg.features;
+  float *x = dor_instance_input(c->accumulate, c->x), *label = dor_instance_input(c->accumulate, c->label);
+  float *weight = dor_instance_input(c->accumulate, c->weight);
   for (int32_t i = 0; i < (int32_t)b->cfg.batch; i++) {
     int32_t row = i < n ? c->order[from + i] : 0;
-    memcpy(c->x + (size_t)i * p, b->table + (size_t)row * p, p * sizeof *c->x);
-    c->label[i] = b->label[row];
-    c->weight[i] = i < n ? 1 : 0;
+    memcpy(x + (size_t)i * p, b->table + (size_t)row * p, p * sizeof *x);
+    label[i] = b->label[row];
+    weight[i] = i < n ? 1 : 0;
   }
 }
 
-static void train_fold(const dor_bench *b, int32_t fold)
+static dor_status train_fold(const dor_bench *b, int32_t fold)
 {
   copy *c = &b->copies[fold];
   int32_t n = 0, batch = (int32_t)b->cfg.batch;
   for (int32_t i = 0; i < b->cfg.rows; i++)
     if (i % b->cfg.folds != fold) c->order[n++] = i;
-  begin(b, c, (uint64_t)fold + 1);
+  DOR_TRY(begin(b, c, (uint64_t)fold + 1));
   for (int64_t epoch = 0; epoch < b->cfg.epochs; epoch++) {
     dor_rng r = dor_rng_stream((uint64_t)fold, 2, (uint64_t)epoch);
     dor_rng_shuffle(&r, c->order, n);
@@ -245,35 +262,47 @@ static void train_fold(const dor_bench *b, int32_t fold)
       train_step(c);
     }
   }
+  return dor_instance_wait(c->accumulate);
 }
 
 typedef struct worker {
   const dor_bench *b;
   int32_t rank;
+  dor_status status;
+  char message[512];
 } worker;
 
 static void *train_folds(void *of)
 {
-  const worker *w = of;
-  for (int32_t fold = w->rank; fold < w->b->cfg.folds; fold += (int32_t)w->b->cfg.threads) train_fold(w->b, fold);
+  worker *w = of;
+  for (int32_t fold = w->rank; fold < w->b->cfg.folds && !w->status; fold += (int32_t)w->b->cfg.threads) w->status = train_fold(w->b, fold);
+  if (w->status) snprintf(w->message, sizeof w->message, "%s", dor_errmsg());
   return NULL;
 }
 
 /* A thread that cannot be had is no error: its folds are trained here. */
-static void mlp_once(dor_bench *b)
+static dor_status mlp_once(dor_bench *b)
 {
-  enum { MOST = 1024 };
-  pthread_t thread[MOST];
-  worker w[MOST];
-  bool started[MOST] = {false};
-  for (int32_t i = 1; i < b->cfg.threads; i++) {
-    w[i] = (worker){b, i};
+  const int32_t n = (int32_t)b->cfg.threads;
+  dor_status s = DOR_OK;
+  pthread_t *thread = dor_calloc((size_t)n, sizeof *thread);
+  worker *w = dor_calloc((size_t)n, sizeof *w);
+  bool *started = dor_calloc((size_t)n, sizeof *started);
+  if (!thread || !w || !started) s = DOR_FAIL(NOMEM, "bench: out of memory");
+  for (int32_t i = 1; i < n && !s; i++) {
+    w[i].b = b, w[i].rank = i;
     started[i] = !pthread_create(&thread[i], NULL, train_folds, &w[i]);
     if (!started[i]) train_folds(&w[i]);
   }
-  train_folds(&(worker){b, 0});
-  for (int32_t i = 1; i < b->cfg.threads; i++)
+  if (!s) w[0].b = b, train_folds(&w[0]);
+  for (int32_t i = 0; i < n && w && started; i++) {
     if (started[i]) pthread_join(thread[i], NULL);
+    if (!s && w[i].status) dor_errmsg_set(w[i].message), s = w[i].status;
+  }
+  dor_free(thread);
+  dor_free(w);
+  dor_free(started);
+  return s;
 }
 
 /* --- opening ------------------------------------------------------------------ */
@@ -335,11 +364,12 @@ static dor_status open_kind(dor_bench *b, const char *kind)
   return DOR_FAIL(USAGE, "bench: no '%s'; there are step, conv, pose, mlp and ops", kind);
 }
 
-dor_status dor_bench_open(dor_bench **out, const char *kind, const dor_bench_cfg *c)
+dor_status dor_bench_open(dor_bench **out, const char *kind, const dor_bench_cfg *c, const dor_backend *backend)
 {
   dor_bench *b = *out = dor_calloc(1, sizeof *b);
   DOR_NEED(b, NOMEM, "bench: out of memory");
   b->cfg = *c;
+  b->backend = backend ? backend : &dor_backend_cpu;
   dor_status s = open_kind(b, kind);
   if (!s) return DOR_OK;
   dor_bench_close(b);
@@ -347,17 +377,23 @@ dor_status dor_bench_open(dor_bench **out, const char *kind, const dor_bench_cfg
   return s;
 }
 
-double dor_bench_run(dor_bench *b, int64_t n)
+dor_status dor_bench_run(dor_bench *b, int64_t n, double *time_s)
 {
   double from = dor_clock_s();
-  for (int64_t i = 0; i < n; i++) b->once(b);
-  return dor_clock_s() - from;
+  for (int64_t i = 0; i < n; i++) DOR_TRY(b->once(b));
+  for (int32_t i = 0; i < b->n_copies; i++) {
+    DOR_TRY(dor_instance_wait(b->copies[i].accumulate));
+    if (b->copies[i].update) DOR_TRY(dor_instance_wait(b->copies[i].update));
+  }
+  *time_s = dor_clock_s() - from;
+  return DOR_OK;
 }
 
 size_t dor_bench_bytes(const dor_bench *b)
 {
-  size_t n = dor_program_pool_bytes(b->accumulate) + (b->update ? dor_program_pool_bytes(b->update) : 0);
-  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) n += block_bytes(b, kinds[k]);
+  size_t bytes[DOR_KIND_COUNT], n = dor_program_pool_bytes(b->accumulate) + (b->update ? dor_program_pool_bytes(b->update) : 0);
+  block_bytes(b, bytes);
+  for (int k = 0; k < DOR_KIND_COUNT; k++) n += bytes[k];
   return n * (size_t)b->n_copies;
 }
 
@@ -368,8 +404,7 @@ void dor_bench_close(dor_bench *b)
     copy *c = &b->copies[i];
     dor_instance_free(c->accumulate);
     dor_instance_free(c->update);
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-      if (c->blocks.at[kinds[k]]) dor_block_free(c->blocks.at[kinds[k]], block_bytes(b, kinds[k]));
+    dor_store_release(&c->store);
   }
   dor_program_release(b->accumulate);
   dor_program_release(b->update);

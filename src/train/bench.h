@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "backend/backend.h"
 #include "base/schema.h"
 
 typedef struct dor_bench_cfg {
@@ -20,9 +21,9 @@ typedef struct dor_bench_cfg {
 extern const dor_key dor_bench_keys[];
 
 typedef struct dor_bench dor_bench;
-/* kind: "step", "conv", "pose", "mlp". errors USAGE on another; those of dor_program_build */
-DOR_MUST dor_status dor_bench_open(dor_bench **out, const char *kind, const dor_bench_cfg *c);
-double dor_bench_run(dor_bench *b, int64_t n); /* seconds that n of them took */
+/* kind: "step", "conv", "pose", "mlp". backend NULL: the CPU. errors USAGE on another; those of dor_program_build */
+DOR_MUST dor_status dor_bench_open(dor_bench **out, const char *kind, const dor_bench_cfg *c, const dor_backend *backend);
+DOR_MUST dor_status dor_bench_run(dor_bench *b, int64_t n, double *time_s); /* what n of them took; on a device until they are done */
 size_t dor_bench_bytes(const dor_bench *b);    /* of tensors */
 void dor_bench_close(dor_bench *b);
 

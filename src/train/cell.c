@@ -132,7 +132,7 @@ static dor_status train_with(job *j, int32_t k, bool resumed, dor_loader *train,
                 .seed = branch_seed(j, k), .csv = &j->csv, .on_step = after_step, .on_epoch = after_epoch, .to = j};
   l.schedule = schedule_of(&j->sa->arm->train, dor_loader_batches(train));
   if (resumed) l.at = j->at[k];
-  else dor_loop_begin(&l);
+  else DOR_TRY(dor_loop_begin(&l));
   DOR_TRY(dor_loop_run(&l));
   j->at[k] = l.at;
   return DOR_OK;
@@ -227,9 +227,10 @@ static dor_status finish_branch(job *j, int32_t k)
   const char *prefix = *b->name ? dor_arena_fmt(&j->arena, "%s.", b->name) : "";
   dor_replica *r = &j->replica[k];
   DOR_NEED(prefix, NOMEM, "no memory for weights");
-  DOR_TRY(dor_weights_collect(&j->arena, p, prefix, r->param, r->blocks.at[DOR_STATE], j->last + j->n_tensors));
-  dor_replica_take_best(r);
-  DOR_TRY(dor_weights_collect(&j->arena, p, prefix, r->param, r->blocks.at[DOR_STATE], j->best + j->n_tensors));
+  DOR_TRY(dor_replica_pull(r));
+  DOR_TRY(dor_weights_collect(&j->arena, p, prefix, r->param, r->store.host[DOR_STATE], j->last + j->n_tensors));
+  DOR_TRY(dor_replica_take_best(r));
+  DOR_TRY(dor_weights_collect(&j->arena, p, prefix, r->param, r->store.host[DOR_STATE], j->best + j->n_tensors));
   j->n_tensors += p->n;
   j->cell->parameters += dor_params_count(p, false);
   return predict_branch(j, k);

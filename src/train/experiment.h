@@ -105,6 +105,7 @@ typedef struct dor_experiment {
   int32_t n_arms;            /* 0 with `pose` */
   const dor_arm *arm;
   const struct dor_pose_plan *pose; /* task = "pose" (train/pose_plan.h); else NULL */
+  const struct dor_backend *backend; /* what it runs on: no part of the config */
   const dor_tree *tree;      /* resolved, arms inside, paths as written */
 } dor_experiment;
 

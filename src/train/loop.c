@@ -16,10 +16,10 @@ uint64_t dor_loop_seed(int64_t seed, int32_t repeat, int32_t fold)
   return dor_rng_key(dor_rng_key((uint64_t)seed, dor_hash_name("cell")), (uint64_t)repeat << 32 | (uint32_t)fold);
 }
 
-void dor_loop_begin(dor_loop *l)
+dor_status dor_loop_begin(dor_loop *l)
 {
   l->at = (dor_position){.best = INFINITY};
-  dor_replica_init(l->replica, l->seed);
+  return dor_replica_init(l->replica, l->seed);
 }
 
 /* Exponent bits all set: infinite or not a number. */
@@ -35,34 +35,52 @@ bool dor_finite_all(const float *x, size_t n)
   return !bad;
 }
 
-static dor_status refuse_numbers(const dor_loop *l, const char *what, double lr)
+static dor_status refuse_numbers(const dor_loop *l, const char *what, int64_t step)
 {
   return DOR_FAIL(NUMERIC, "arm '%s', epoch %lld, step %lld: a %s is not finite (rate %g); a smaller train.lr or train.clip may help", l->arm->arm->name,
-                  (long long)l->at.epoch + 1, (long long)l->at.step + 1, what, lr);
+                  (long long)l->at.epoch + 1, (long long)step + 1, what, dor_schedule_rate(&l->schedule, (uint64_t)step));
 }
 
 /* Rows [from, from + n) of a batch into an instance's inputs. */
-static void feed(const dor_network *net, const dor_batch *b, size_t from, size_t n, float *const x[])
+static void feed(const dor_network *net, const dor_batch *b, size_t from, size_t n, dor_instance *i, const dor_feed *f)
 {
-  for (int32_t j = 0; j < net->n_slots; j++) memcpy(x[j], b->x[j] + from * net->row[j], n * net->row[j] * sizeof(float));
+  for (int32_t j = 0; j < net->n_slots; j++) memcpy(dor_instance_input(i, f->x[j]), b->x[j] + from * net->row[j], n * net->row[j] * sizeof(float));
+  if (f->label == DOR_NONE) return;
+  memcpy(dor_instance_input(i, f->label), b->label + from, n * sizeof(float));
+  memcpy(dor_instance_input(i, f->weight), b->weight + from, n * sizeof(float));
 }
 
-static double accumulate(const dor_replica *r, const dor_batch *b, const dor_step *step)
+static dor_status take_loss(void *to, const double mean[])
 {
+  dor_loop *l = to;
+  if (!isfinite(mean[0])) return refuse_numbers(l, "loss", l->read);
+  l->at.loss_sum += mean[0];
+  l->read++;
+  return DOR_OK;
+}
+
+/* The losses of all steps run, and the newest gradient. */
+static dor_status read_steps(dor_loop *l)
+{
+  dor_replica *r = l->replica;
+  DOR_TRY(dor_replica_read(r, take_loss, l));
+  DOR_TRY(dor_store_pull(&r->store, DOR_GRAD));
+  if (dor_finite_all(r->store.host[DOR_GRAD], r->net->params.param_bytes / sizeof(float))) return DOR_OK;
+  return refuse_numbers(l, "gradient", l->read - 1);
+}
+
+static dor_status accumulate(dor_loop *l, const dor_batch *b, const dor_step *step)
+{
+  dor_replica *r = l->replica;
   const dor_network *net = r->net;
-  size_t n = (size_t)(net->batch / net->parts);
-  double loss = 0;
-  dor_step s = *step;
+  const size_t n = (size_t)(net->batch / net->parts);
   for (int32_t k = 0; k < net->parts; k++) {
-    size_t from = (size_t)k * n;
-    s.micro = (uint64_t)k;
-    feed(net, b, from, n, k ? r->x_more : r->x);
-    memcpy(k ? r->label_more : r->label, b->label + from, n * sizeof(float));
-    memcpy(k ? r->weight_more : r->weight, b->weight + from, n * sizeof(float));
-    dor_instance_run(k ? r->more : r->first, &s);
-    loss += (double)*(k ? r->loss_more : r->loss);
+    feed(net, b, (size_t)k * n, n, k ? r->more : r->first, &r->feed[k > 0]);
+    dor_replica_run(r, step);
+    if (!dor_replica_full(r)) continue;
+    DOR_TRY(k + 1 < net->parts ? dor_replica_read(r, take_loss, l) : read_steps(l));
   }
-  return loss / net->parts;
+  return DOR_OK;
 }
 
 dor_status dor_loop_step(dor_loop *l)
@@ -72,28 +90,36 @@ dor_status dor_loop_step(dor_loop *l)
   double rate = dor_schedule_rate(&l->schedule, (uint64_t)l->at.step);
   dor_step step = {.seed = l->seed, .step = (uint64_t)l->at.step, .lr = (float)rate, .grad_scale = 1.0f / (float)r->net->parts};
   DOR_TRY(dor_loader_next(l->train, &b));
-  double loss = accumulate(r, &b, &step);
-  if (!isfinite(loss)) return refuse_numbers(l, "loss", rate);
-  if (!dor_finite_all(r->blocks.at[DOR_GRAD], r->net->params.param_bytes / sizeof(float))) return refuse_numbers(l, "gradient", rate);
+  if (!r->open) l->read = l->at.step;
+  DOR_TRY(accumulate(l, &b, &step));
   dor_instance_run(r->update, &step);
-  l->at.loss_sum += loss;
   l->at.last_lr = rate;
   l->at.step++;
   l->at.batch++;
   return DOR_OK;
 }
 
+/* Evaluation of a batch: logits [n, n_out], until the next. */
+static dor_status evaluate(const dor_replica *r, const dor_batch *b, const float **logits)
+{
+  const dor_step step = {.grad_scale = 1};
+  feed(r->net, b, 0, (size_t)r->net->eval_batch, r->eval, &r->feed_eval);
+  dor_instance_run(r->eval, &step);
+  DOR_TRY(dor_instance_wait(r->eval));
+  *logits = dor_instance_kept(r->eval, r->logits, 0);
+  return DOR_OK;
+}
+
 dor_status dor_loop_logits(const dor_replica *r, dor_loader *l, float *logits)
 {
   const size_t out = (size_t)r->net->n_out;
-  dor_step step = {.grad_scale = 1};
+  const float *from;
   dor_batch b;
   DOR_TRY(dor_loader_seek(l, 0, 0));
   for (int64_t k = 0; k < dor_loader_batches(l); k++) {
     DOR_TRY(dor_loader_next(l, &b));
-    feed(r->net, &b, 0, (size_t)r->net->eval_batch, r->x_eval);
-    dor_instance_run(r->eval, &step);
-    memcpy(logits, r->logits, (size_t)b.n_real * out * sizeof *logits);
+    DOR_TRY(evaluate(r, &b, &from));
+    memcpy(logits, from, (size_t)b.n_real * out * sizeof *logits);
     logits += (size_t)b.n_real * out;
   }
   return DOR_OK;
@@ -113,21 +139,20 @@ static double sample_loss(const float *x, int32_t n_out, float label)
 static dor_status inner_loss(const dor_loop *l, double *out)
 {
   const dor_replica *r = l->replica;
-  dor_step step = {.grad_scale = 1};
   double loss = 0, weight = 0;
+  const float *logits;
   dor_batch b;
   DOR_TRY(dor_loader_seek(l->inner, 0, 0));
   for (int64_t k = 0; k < dor_loader_batches(l->inner); k++) {
     DOR_TRY(dor_loader_next(l->inner, &b));
-    feed(r->net, &b, 0, (size_t)r->net->eval_batch, r->x_eval);
-    dor_instance_run(r->eval, &step);
+    DOR_TRY(evaluate(r, &b, &logits));
     for (int32_t i = 0; i < b.n_real; i++) {
-      loss += (double)b.weight[i] * sample_loss(r->logits + (size_t)i * (size_t)r->net->n_out, r->net->n_out, b.label[i]);
+      loss += (double)b.weight[i] * sample_loss(logits + (size_t)i * (size_t)r->net->n_out, r->net->n_out, b.label[i]);
       weight += (double)b.weight[i];
     }
   }
   *out = loss / weight;
-  return isfinite(*out) ? DOR_OK : refuse_numbers(l, "inner validation loss", l->at.last_lr);
+  return isfinite(*out) ? DOR_OK : refuse_numbers(l, "inner validation loss", l->at.step - 1);
 }
 
 static void write_row(const dor_loop *l, double loss, double inner)
@@ -142,10 +167,14 @@ static void write_row(const dor_loop *l, double loss, double inner)
 
 static dor_status end_epoch(dor_loop *l)
 {
-  double loss = l->at.loss_sum / (double)l->at.batch, inner = NAN;
-  if (!dor_finite_all(l->replica->param, l->replica->net->params.param_bytes / sizeof(float)) ||
-      !dor_finite_all(l->replica->blocks.at[DOR_STATE], l->replica->net->params.state_bytes / sizeof(float)))
-    return refuse_numbers(l, "weight", l->at.last_lr);
+  dor_replica *r = l->replica;
+  double inner = NAN;
+  if (r->open) DOR_TRY(read_steps(l));
+  DOR_TRY(dor_replica_pull(r));
+  const double loss = l->at.loss_sum / (double)l->at.batch;
+  if (!dor_finite_all(r->param, r->net->params.param_bytes / sizeof(float)) ||
+      !dor_finite_all(r->store.host[DOR_STATE], r->net->params.state_bytes / sizeof(float)))
+    return refuse_numbers(l, "weight", l->at.step - 1);
   l->at.epoch++;
   l->at.batch = 0;
   l->at.loss_sum = 0;
@@ -154,7 +183,7 @@ static dor_status end_epoch(dor_loop *l)
     l->at.since_best++;
     if (inner < l->at.best) {
       l->at.best = inner, l->at.best_epoch = l->at.epoch, l->at.since_best = 0;
-      dor_replica_keep_best(l->replica);
+      dor_replica_keep_best(r);
     }
   }
   write_row(l, loss, inner);
@@ -175,7 +204,7 @@ dor_status dor_loop_run(dor_loop *l)
   while (!ended(l)) {
     DOR_TRY(dor_loop_step(l));
     if (l->at.batch == batches) DOR_TRY(end_epoch(l));
-    DOR_TRY(l->on_step(l->to, l));
+    if (!l->replica->open) DOR_TRY(l->on_step(l->to, l));
   }
   if (!l->inner) {
     l->at.best_epoch = l->at.epoch;

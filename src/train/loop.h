@@ -27,8 +27,9 @@ typedef struct dor_loop {
   uint64_t seed;
   dor_schedule_cfg schedule;
   dor_position at;
+  int64_t read;               /* steps whose loss is known: all on the CPU, fewer while a device runs behind */
   dor_str *csv;               /* train.csv, a line an epoch */
-  dor_status (*on_step)(void *to, struct dor_loop *l);  /* after a step, at a place where a checkpoint may be taken */
+  dor_status (*on_step)(void *to, struct dor_loop *l);  /* at a place where a checkpoint may be taken */
   void (*on_epoch)(void *to, const struct dor_loop *l, double loss, double inner_loss); /* inner_loss NaN when there is none */
   void *to;
 } dor_loop;
@@ -39,13 +40,13 @@ uint64_t dor_loop_seed(int64_t seed, int32_t repeat, int32_t fold);
 bool dor_finite_all(const float *x, size_t n);
 
 /* A fresh start: position 0, weights drawn. The loaders stand at the position in `at` when the loop goes on. */
-void dor_loop_begin(dor_loop *l);
+DOR_MUST dor_status dor_loop_begin(dor_loop *l);
 /* Train to the end. errors NUMERIC naming epoch, step and rate; whatever on_step returns */
 DOR_MUST dor_status dor_loop_run(dor_loop *l);
 
 /* logits [n, n_out] of a loader's n samples in order (train = false), from its first batch. */
 DOR_MUST dor_status dor_loop_logits(const dor_replica *r, dor_loader *l, float *logits);
-/* One training step on the next batch, for timing. */
+/* One training step on the next batch, for timing; on a device it is only enqueued. */
 DOR_MUST dor_status dor_loop_step(dor_loop *l);
 
 #endif

@@ -97,13 +97,13 @@ static void build_training(const maker *m, dor_graph *g, bool accumulate)
 
 /* ---- programs ---- */
 
-dor_status dor_network_compile(dor_graph *g, const dor_cpu_cfg *cpu, dor_program **out)
+dor_status dor_network_compile(const dor_network *net, dor_graph *g, const dor_cpu_cfg *cpu, const char *name, dor_program **out)
 {
   static const char *const conv[] = {"auto", "direct", "winograd"};
-  dor_program_options o = {.threads = (int32_t)cpu->threads, .conv = conv[cpu->conv]};
+  dor_program_options o = {.threads = (int32_t)cpu->threads, .name = name, .conv = conv[cpu->conv]};
   dor_status s = dor_graph_status(g);
   if (s) return dor_graph_release(g), s;
-  return dor_program_build(out, g, &dor_backend_cpu, &o);
+  return dor_program_build(out, g, net->backend, &o);
 }
 
 static dor_status build_accumulate(const maker *m, bool more, dor_program **out)
@@ -111,7 +111,7 @@ static dor_status build_accumulate(const maker *m, bool more, dor_program **out)
   dor_graph g;
   dor_graph_init(&g, &m->net->params, true);
   build_training(m, &g, more);
-  return dor_network_compile(&g, m->cpu, out);
+  return dor_network_compile(m->net, &g, m->cpu, "accumulate", out);
 }
 
 static dor_optim_cfg optim_of(const dor_train_cfg *t)
@@ -130,7 +130,7 @@ dor_status dor_network_update(dor_network *net, const dor_train_cfg *t, const do
   net->moment_bytes = dor_optim_moment_bytes(&net->params, &c);
   net->ema = c.ema > 0;
   net->ema_offset = dor_optim_ema_offset(&net->params, &c);
-  return dor_network_compile(&g, cpu, &net->update);
+  return dor_network_compile(net, &g, cpu, "update", &net->update);
 }
 
 static dor_status build_eval(const maker *m)
@@ -138,7 +138,7 @@ static dor_status build_eval(const maker *m)
   dor_graph g;
   dor_graph_init(&g, &m->net->params, false);
   dor_graph_keep(&g, build_output(m, &g, m->net->eval_batch), "logits");
-  return dor_network_compile(&g, m->cpu, &m->net->eval);
+  return dor_network_compile(m->net, &g, m->cpu, "evaluate", &m->net->eval);
 }
 
 static dor_status check_batch(const maker *m)
@@ -182,9 +182,11 @@ static int32_t eval_batch(const dor_branch *b, int32_t batch)
   return image ? (batch < 32 ? batch : 32) : b->n < 64 ? b->n : 64;
 }
 
-dor_status dor_network_build(dor_network *net, const dor_arm *arm, const dor_branch *b, int32_t n_out, const dor_cpu_cfg *cpu)
+dor_status dor_network_build(dor_network *net, const dor_arm *arm, const dor_branch *b, int32_t n_out, const dor_cpu_cfg *cpu,
+                             const dor_backend *backend)
 {
-  *net = (dor_network){.batch = (int32_t)arm->train.batch, .parts = (int32_t)arm->train.accumulate, .n_out = n_out, .n_slots = b->n_slots};
+  *net = (dor_network){.backend = backend ? backend : &dor_backend_cpu, .batch = (int32_t)arm->train.batch, .parts = (int32_t)arm->train.accumulate,
+                       .n_out = n_out, .n_slots = b->n_slots};
   net->eval_batch = eval_batch(b, net->batch);
   for (int32_t j = 0; j < b->n_slots; j++) net->row[j] = (size_t)dor_shape_size(slot_type(&b->slot[j], 1).shape);
   maker m = {net, arm, b, cpu};
@@ -206,59 +208,87 @@ void dor_network_release(dor_network *net)
 
 /* ---- replicas ---- */
 
-static size_t block_bytes(const dor_network *net, dor_kind kind)
+static void block_bytes(const dor_network *net, size_t bytes[DOR_KIND_COUNT])
 {
-  size_t n = kind == DOR_STATE ? net->params.state_bytes : kind == DOR_MOMENT ? net->moment_bytes : net->params.param_bytes;
-  return n ? n : sizeof(float);
+  const size_t params = net->params.param_bytes;
+  memcpy(bytes, (size_t[DOR_KIND_COUNT]){[DOR_PARAM] = params, [DOR_GRAD] = params, [DOR_STATE] = net->params.state_bytes, [DOR_MOMENT] = net->moment_bytes},
+         DOR_KIND_COUNT * sizeof *bytes);
 }
 
-static const dor_kind kinds[] = {DOR_PARAM, DOR_GRAD, DOR_STATE, DOR_MOMENT};
+static size_t ema_offset(const dor_network *net) { return net->ema ? net->ema_offset : 0; }
+static dor_kind evaluated(const dor_network *net) { return net->ema ? DOR_MOMENT : DOR_PARAM; }
 
 dor_status dor_replica_blocks(dor_replica *r, const dor_network *net)
 {
-  *r = (dor_replica){.net = net};
-  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-    r->blocks.at[kinds[k]] = dor_block_alloc(block_bytes(r->net, kinds[k]));
-    DOR_NEED(r->blocks.at[kinds[k]], NOMEM, "no memory for a model of %zu bytes", block_bytes(r->net, kinds[k]));
-  }
-  r->param = r->net->ema ? (char *)r->blocks.at[DOR_MOMENT] + r->net->ema_offset : r->blocks.at[DOR_PARAM];
-  r->best_param = dor_block_alloc(block_bytes(r->net, DOR_PARAM));
-  r->best_state = dor_block_alloc(block_bytes(r->net, DOR_STATE));
+  size_t bytes[DOR_KIND_COUNT];
+  *r = (dor_replica){.net = net, .most_open = 1};
+  block_bytes(net, bytes);
+  DOR_TRY(dor_store_make(&r->store, net->backend, bytes));
+  r->param = (void *)((char *)r->store.host[evaluated(net)] + ema_offset(net));
+  r->best_param = dor_block_alloc(r->store.bytes[DOR_PARAM]);
+  r->best_state = dor_block_alloc(r->store.bytes[DOR_STATE]);
   DOR_NEED(r->best_param && r->best_state, NOMEM, "no memory for the best weights");
   return DOR_OK;
 }
 
-static void find_inputs(const dor_instance *i, int32_t n, float *x[])
+dor_blocks dor_replica_evaluated(const dor_replica *r)
 {
+  dor_blocks b = r->store.blocks;
+  b.at[DOR_PARAM] = (char *)b.at[evaluated(r->net)] + ema_offset(r->net);
+  return b;
+}
+
+static void find_inputs(const dor_program *p, int32_t n, dor_feed *f)
+{
+  const dor_graph *g = dor_program_graph(p);
   for (int32_t j = 0; j < n; j++) {
     char name[16];
     snprintf(name, sizeof name, "x%d", j);
-    x[j] = dor_instance_named(i, name);
+    f->x[j] = dor_graph_find_input(g, name);
   }
+  f->label = dor_graph_find_input(g, "label");
+  f->weight = dor_graph_find_input(g, "weight");
 }
 
-static void find_training(dor_instance *i, int32_t n, float *x[], void **label, float **weight, const float **loss)
+void dor_replica_watch(dor_replica *r, int32_t n, const char *const name[])
 {
-  find_inputs(i, n, x);
-  *label = dor_instance_named(i, "label");
-  *weight = dor_instance_named(i, "weight");
-  *loss = dor_instance_named(i, "loss");
-  *(float *)dor_instance_named(i, "one") = 1;
+  const dor_network *net = r->net;
+  r->n_kept = n;
+  for (int32_t i = 0; i < n; i++) {
+    r->kept[0][i] = dor_graph_find(dor_program_graph(net->first), name[i]);
+    if (net->more) r->kept[1][i] = dor_graph_find(dor_program_graph(net->more), name[i]);
+  }
+  r->most_open = dor_instance_depth(r->first);
+  if (r->more && dor_instance_depth(r->more) < r->most_open) r->most_open = dor_instance_depth(r->more);
+}
+
+static void set_seed(dor_instance *i, const dor_program *p) /* of the gradients */
+{
+  dor_instance_set(i, dor_graph_find_input(dor_program_graph(p), "one"), &(float){1});
+}
+
+dor_status dor_replica_training(dor_replica *r)
+{
+  const dor_network *net = r->net;
+  DOR_TRY(dor_instance_new(&r->first, net->first, &r->store.blocks));
+  if (net->more) DOR_TRY(dor_instance_new(&r->more, net->more, &r->store.blocks));
+  DOR_TRY(dor_instance_new(&r->update, net->update, &r->store.blocks));
+  set_seed(r->first, net->first);
+  if (r->more) set_seed(r->more, net->more);
+  return DOR_OK;
 }
 
 static dor_status make_instances(dor_replica *r)
 {
   const dor_network *net = r->net;
-  dor_blocks evaluated = r->blocks;
-  evaluated.at[DOR_PARAM] = r->param;
-  DOR_TRY(dor_instance_new(&r->first, net->first, &r->blocks));
-  if (net->more) DOR_TRY(dor_instance_new(&r->more, net->more, &r->blocks));
-  DOR_TRY(dor_instance_new(&r->update, net->update, &r->blocks));
-  DOR_TRY(dor_instance_new(&r->eval, net->eval, &evaluated));
-  find_training(r->first, net->n_slots, r->x, &r->label, &r->weight, &r->loss);
-  if (r->more) find_training(r->more, net->n_slots, r->x_more, &r->label_more, &r->weight_more, &r->loss_more);
-  find_inputs(r->eval, net->n_slots, r->x_eval);
-  r->logits = dor_instance_named(r->eval, "logits");
+  const dor_blocks blocks = dor_replica_evaluated(r);
+  DOR_TRY(dor_replica_training(r));
+  DOR_TRY(dor_instance_new(&r->eval, net->eval, &blocks));
+  find_inputs(net->first, net->n_slots, &r->feed[0]);
+  if (r->more) find_inputs(net->more, net->n_slots, &r->feed[1]);
+  find_inputs(net->eval, net->n_slots, &r->feed_eval);
+  r->logits = dor_graph_find(dor_program_graph(net->eval), "logits");
+  dor_replica_watch(r, 1, (const char *const[]){"loss"});
   return DOR_OK;
 }
 
@@ -276,39 +306,106 @@ void dor_replica_release(dor_replica *r)
   dor_instance_free(r->more);
   dor_instance_free(r->update);
   dor_instance_free(r->eval);
-  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-    if (r->blocks.at[kinds[k]]) dor_block_free(r->blocks.at[kinds[k]], block_bytes(r->net, kinds[k]));
-  if (r->best_param) dor_block_free(r->best_param, block_bytes(r->net, DOR_PARAM));
-  if (r->best_state) dor_block_free(r->best_state, block_bytes(r->net, DOR_STATE));
+  if (r->best_param) dor_block_free(r->best_param, r->store.bytes[DOR_PARAM]);
+  if (r->best_state) dor_block_free(r->best_state, r->store.bytes[DOR_STATE]);
+  dor_store_release(&r->store);
   *r = (dor_replica){0};
 }
 
 size_t dor_replica_bytes(const dor_network *net)
 {
-  size_t n = block_bytes(net, DOR_PARAM) + block_bytes(net, DOR_STATE);
-  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) n += block_bytes(net, kinds[k]);
+  size_t bytes[DOR_KIND_COUNT], n = 0;
+  block_bytes(net, bytes);
+  for (int k = 0; k < DOR_KIND_COUNT; k++) n += bytes[k];
+  n += bytes[DOR_PARAM] + bytes[DOR_STATE]; /* the best so far */
   n += dor_program_pool_bytes(net->first) + dor_program_pool_bytes(net->update);
   if (net->eval) n += dor_program_pool_bytes(net->eval);
   return net->more ? n + dor_program_pool_bytes(net->more) : n;
 }
 
-void dor_replica_init(dor_replica *r, uint64_t seed)
+/* ---- steps ---- */
+
+int32_t dor_replica_part(const dor_replica *r) { return (int32_t)(r->parts % r->net->parts); }
+
+void dor_replica_run(dor_replica *r, const dor_step *step)
 {
-  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) memset(r->blocks.at[kinds[k]], 0, block_bytes(r->net, kinds[k]));
-  dor_params_init(&r->net->params, seed, r->blocks.at[DOR_PARAM], r->blocks.at[DOR_STATE]);
-  dor_pretrained_apply(&r->net->first_weights, &r->net->params, r->blocks.at[DOR_PARAM], r->blocks.at[DOR_STATE]);
-  if (r->net->ema) memcpy(r->param, r->blocks.at[DOR_PARAM], r->net->params.param_bytes);
+  dor_step s = *step;
+  s.micro = (uint64_t)dor_replica_part(r);
+  dor_instance_run(s.micro ? r->more : r->first, &s);
+  r->parts++;
+  r->open++;
+}
+
+/* The oldest open part; left: open parts of first and more. */
+static void read_part(dor_replica *r, int32_t part, int32_t left[2])
+{
+  const int which = part > 0;
+  left[which]--;
+  for (int32_t i = 0; i < r->n_kept; i++) {
+    const float *x = dor_instance_kept(which ? r->more : r->first, r->kept[which][i], left[which]);
+    r->sum[i] = (part ? r->sum[i] : 0) + (double)*x;
+  }
+  r->open--;
+}
+
+dor_status dor_replica_read(dor_replica *r, dor_reading *each, void *to)
+{
+  const int32_t parts = r->net->parts;
+  int32_t left[2] = {0};
+  DOR_TRY(dor_instance_wait(r->first));
+  if (r->more) DOR_TRY(dor_instance_wait(r->more));
+  for (int32_t k = 0; k < r->open; k++) left[(r->parts - 1 - k) % parts > 0]++;
+  while (r->open) {
+    const int32_t part = (int32_t)((r->parts - r->open) % parts);
+    double mean[DOR_READINGS];
+    read_part(r, part, left);
+    if (part < parts - 1) continue;
+    for (int32_t i = 0; i < r->n_kept; i++) mean[i] = r->sum[i] / parts;
+    DOR_TRY(each(to, mean));
+  }
+  return DOR_OK;
+}
+
+/* ---- weights ---- */
+
+static const dor_kind saved[] = {DOR_PARAM, DOR_STATE, DOR_MOMENT};
+
+dor_status dor_replica_pull(dor_replica *r)
+{
+  for (size_t k = 0; k < sizeof saved / sizeof *saved; k++) DOR_TRY(dor_store_pull(&r->store, saved[k]));
+  return DOR_OK;
+}
+
+dor_status dor_replica_push(dor_replica *r)
+{
+  r->open = 0;
+  r->parts = 0;
+  for (size_t k = 0; k < sizeof saved / sizeof *saved; k++) DOR_TRY(dor_store_push(&r->store, saved[k]));
+  return DOR_OK;
+}
+
+dor_status dor_replica_init(dor_replica *r, uint64_t seed)
+{
+  void *const *host = r->store.host;
+  for (int k = 0; k < DOR_KIND_COUNT; k++)
+    if (host[k]) memset(host[k], 0, r->store.bytes[k]);
+  dor_params_init(&r->net->params, seed, host[DOR_PARAM], host[DOR_STATE]);
+  dor_pretrained_apply(&r->net->first_weights, &r->net->params, host[DOR_PARAM], host[DOR_STATE]);
+  if (r->net->ema) memcpy(r->param, host[DOR_PARAM], r->net->params.param_bytes);
   dor_replica_keep_best(r);
+  DOR_TRY(dor_store_push(&r->store, DOR_GRAD));
+  return dor_replica_push(r);
 }
 
 void dor_replica_keep_best(dor_replica *r)
 {
   memcpy(r->best_param, r->param, r->net->params.param_bytes);
-  memcpy(r->best_state, r->blocks.at[DOR_STATE], r->net->params.state_bytes);
+  memcpy(r->best_state, r->store.host[DOR_STATE], r->net->params.state_bytes);
 }
 
-void dor_replica_take_best(dor_replica *r)
+dor_status dor_replica_take_best(dor_replica *r)
 {
   memcpy(r->param, r->best_param, r->net->params.param_bytes);
-  memcpy(r->blocks.at[DOR_STATE], r->best_state, r->net->params.state_bytes);
+  memcpy(r->store.host[DOR_STATE], r->best_state, r->net->params.state_bytes);
+  return dor_replica_push(r);
 }

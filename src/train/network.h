@@ -6,11 +6,12 @@
 #ifndef DOR_TRAIN_NETWORK_H
 #define DOR_TRAIN_NETWORK_H
 
-#include "backend/backend.h"
+#include "backend/store.h"
 #include "train/experiment.h"
 #include "train/pretrained.h"
 
 typedef struct dor_network {
+  const dor_backend *backend;
   dor_params params;
   dor_program *first, *more;    /* accumulate: gradients written, and added (NULL when a batch is one part) */
   dor_program *update, *eval;
@@ -25,36 +26,59 @@ typedef struct dor_network {
 
 struct dor_branch;
 
-/* n_out: classes, or 1 for a value. errors CONFIG naming the input and net that do not fit; SHAPE, UNSUPPORTED */
-DOR_MUST dor_status dor_network_build(dor_network *net, const dor_arm *arm, const struct dor_branch *b, int32_t n_out, const dor_cpu_cfg *cpu);
+/* n_out: classes, or 1 for a value. backend NULL: the CPU. errors CONFIG naming the input and net that do not fit; SHAPE, UNSUPPORTED */
+DOR_MUST dor_status dor_network_build(dor_network *net, const dor_arm *arm, const struct dor_branch *b, int32_t n_out, const dor_cpu_cfg *cpu,
+                                      const dor_backend *backend);
 void dor_network_release(dor_network *net);
 
-/* The parts, for networks that are put together elsewhere (pose_program.c): a graph as a program (the graph is taken over), and the
- * update over the table's parameters. */
-DOR_MUST dor_status dor_network_compile(dor_graph *g, const dor_cpu_cfg *cpu, dor_program **out);
+/* The parts, for networks that are put together elsewhere (pose_program.c): a graph as a program for net->backend (the graph is taken
+ * over), and the update over the table's parameters. */
+DOR_MUST dor_status dor_network_compile(const dor_network *net, dor_graph *g, const dor_cpu_cfg *cpu, const char *name, dor_program **out);
 DOR_MUST dor_status dor_network_update(dor_network *net, const dor_train_cfg *t, const dor_cpu_cfg *cpu);
 
-/* A worker's memory of one network: blocks, instances, the best weights so far. */
+typedef struct dor_feed { dor_val x[DOR_MAX_SLOTS], label, weight; } dor_feed; /* inputs of a program; evaluation has no label and weight */
+
+enum { DOR_READINGS = 8 };
+
+/* A worker's memory of one network: blocks, instances, the best weights so far, and what the accumulate programs say. */
 typedef struct dor_replica {
   const dor_network *net;
-  dor_blocks blocks;
+  dor_store store;
   dor_instance *first, *more, *update, *eval;
-  float *x[DOR_MAX_SLOTS], *x_more[DOR_MAX_SLOTS], *x_eval[DOR_MAX_SLOTS];
-  float *weight, *weight_more;
-  void *label, *label_more;
-  const float *loss, *loss_more, *logits;
-  void *param;                  /* the weights that are evaluated: the parameter block, or their average */
+  dor_feed feed[2], feed_eval;  /* of first, more; of eval */
+  dor_val logits;
+  float *param;                 /* the weights that are evaluated, on the host: the parameter block, or their average */
   void *best_param, *best_state;
+  int32_t n_kept;               /* numbers read of each part */
+  dor_val kept[2][DOR_READINGS];
+  int64_t parts;                /* run so far */
+  int32_t open, most_open;      /* parts not read; as many as may be */
+  double sum[DOR_READINGS];     /* over the parts read of the step at hand */
 } dor_replica; /* zero-initialised is releasable */
 
 DOR_MUST dor_status dor_replica_blocks(dor_replica *r, const dor_network *net); /* the blocks alone; release also after a failure */
+dor_blocks dor_replica_evaluated(const dor_replica *r); /* the blocks with the weights that are evaluated as PARAM */
+void dor_replica_watch(dor_replica *r, int32_t n, const char *const name[]); /* kept numbers of first and more, to be read */
+DOR_MUST dor_status dor_replica_training(dor_replica *r); /* first, more and update over the blocks */
 DOR_MUST dor_status dor_replica_make(dor_replica *r, const dor_network *net);
 void dor_replica_release(dor_replica *r);
 size_t dor_replica_bytes(const dor_network *net); /* blocks and pools of one worker */
 
+/* A part of a step: feed dor_replica_part's instance, run, and read when the replica is full. On the CPU it is full after each
+ * part; on a device later, so that nobody waits for each step. `each` gets the means over the parts of every step that is complete. */
+typedef dor_status dor_reading(void *to, const double mean[]);
+int32_t dor_replica_part(const dor_replica *r); /* of the step, 0 .. parts - 1: 0 is `first`, the others `more` */
+void dor_replica_run(dor_replica *r, const dor_step *step);
+static inline bool dor_replica_full(const dor_replica *r) { return r->open >= r->most_open; }
+DOR_MUST dor_status dor_replica_read(dor_replica *r, dor_reading *each, void *to); /* errors DEVICE; those of each */
+
+/* The host's copy of weights, statistics and moments from the device, and back (what was run before is not read any more). errors DEVICE */
+DOR_MUST dor_status dor_replica_pull(dor_replica *r);
+DOR_MUST dor_status dor_replica_push(dor_replica *r);
+
 /* Fresh weights, zero gradients and moments. */
-void dor_replica_init(dor_replica *r, uint64_t seed);
-void dor_replica_keep_best(dor_replica *r);
-void dor_replica_take_best(dor_replica *r);
+DOR_MUST dor_status dor_replica_init(dor_replica *r, uint64_t seed);
+void dor_replica_keep_best(dor_replica *r); /* of what was pulled */
+DOR_MUST dor_status dor_replica_take_best(dor_replica *r);
 
 #endif

@@ -24,6 +24,7 @@ typedef struct job { /* a cell while it runs */
   uint64_t seed;
   dor_schedule_cfg schedule;
   dor_position at;
+  int64_t read;              /* steps whose losses are known */
   dor_resume resume;
   dor_arena arena;
   dor_str csv, log;
@@ -80,10 +81,29 @@ static void flush_log(job *j)
 
 /* ---- steps ---- */
 
-static dor_status refuse_numbers(const job *j, const char *what, double rate)
+static dor_status refuse_numbers(const job *j, const char *what, int64_t step)
 {
   return DOR_FAIL(NUMERIC, "seed %lld, epoch %lld, step %lld: a %s is not finite (rate %g); a smaller train.lr or train.clip may help",
-                  (long long)j->cell->seed, (long long)j->at.epoch + 1, (long long)j->at.step + 1, what, rate);
+                  (long long)j->cell->seed, (long long)j->at.epoch + 1, (long long)step + 1, what, dor_schedule_rate(&j->schedule, (uint64_t)step));
+}
+
+static dor_status take_losses(void *to, const double mean[])
+{
+  job *j = to;
+  const dor_pose_losses l = dor_pose_losses_of(j->t, mean);
+  if (!isfinite(l.loss)) return refuse_numbers(j, "loss", j->read);
+  j->at.loss_sum += l.loss, j->at.part_sum[PUSH] += l.push, j->at.part_sum[PULL] += l.pull;
+  for (int32_t k = 0; k < j->t->n_maps; k++) j->at.part_sum[HEAT + k] += l.heat[k];
+  j->read++;
+  return DOR_OK;
+}
+
+static dor_status check_gradient(job *j)
+{
+  dor_replica *r = &j->t->replica;
+  DOR_TRY(dor_store_pull(&r->store, DOR_GRAD));
+  if (dor_finite_all(r->store.host[DOR_GRAD], r->net->params.param_bytes / sizeof(float))) return DOR_OK;
+  return refuse_numbers(j, "gradient", j->read - 1);
 }
 
 static dor_status step(job *j)
@@ -93,12 +113,10 @@ static dor_status step(job *j)
   dor_step s = {.seed = j->seed, .step = (uint64_t)j->at.step, .lr = (float)rate, .grad_scale = 1.0f / (float)r->net->parts};
   dor_pose_batch b;
   DOR_TRY(dor_pose_loader_next(j->loader, &b));
-  const dor_pose_losses l = dor_pose_accumulate(j->t, &b, &s);
-  if (!isfinite(l.loss)) return refuse_numbers(j, "loss", rate);
-  if (!dor_finite_all(r->blocks.at[DOR_GRAD], r->net->params.param_bytes / sizeof(float))) return refuse_numbers(j, "gradient", rate);
+  if (!r->open) j->read = j->at.step;
+  DOR_TRY(dor_pose_accumulate(j->t, &b, &s, take_losses, j));
+  if (!r->open) DOR_TRY(check_gradient(j));
   dor_instance_run(r->update, &s);
-  j->at.loss_sum += l.loss, j->at.part_sum[PUSH] += l.push, j->at.part_sum[PULL] += l.pull;
-  for (int32_t k = 0; k < j->t->n_maps; k++) j->at.part_sum[HEAT + k] += l.heat[k];
   j->at.last_lr = rate;
   j->at.step++, j->at.batch++;
   return DOR_OK;
@@ -134,13 +152,15 @@ static void tell_epoch(job *j, double loss, double ap)
 
 static dor_status end_epoch(job *j)
 {
-  const dor_replica *r = &j->t->replica;
+  dor_replica *r = &j->t->replica;
+  if (r->open) DOR_TRY(dor_replica_read(r, take_losses, j));
+  DOR_TRY(dor_replica_pull(r));
   const double loss = j->at.loss_sum / (double)j->at.batch;
   const int64_t every = j->plan->pose.every;
   dor_pose_figures f = {.value = {NAN}};
   if (!dor_finite_all(r->param, r->net->params.param_bytes / sizeof(float)) ||
-      !dor_finite_all(r->blocks.at[DOR_STATE], r->net->params.state_bytes / sizeof(float)))
-    return refuse_numbers(j, "weight", j->at.last_lr);
+      !dor_finite_all(r->store.host[DOR_STATE], r->net->params.state_bytes / sizeof(float)))
+    return refuse_numbers(j, "weight", j->at.step - 1);
   if (every && (j->at.epoch + 1) % every == 0) DOR_TRY(dor_pose_validate(j->study, j->t, 0, &f, NULL));
   write_row(j, loss, f.value[DOR_KP_AP]);
   j->at.epoch++, j->at.batch = 0, j->at.loss_sum = 0;
@@ -175,7 +195,7 @@ static dor_status train(job *j)
   while (j->at.epoch < j->plan->train.epochs) {
     DOR_TRY(step(j));
     if (j->at.batch == batches) DOR_TRY(end_epoch(j));
-    DOR_TRY(after_step(j));
+    if (!j->t->replica.open) DOR_TRY(after_step(j));
   }
   return DOR_OK;
 }
@@ -201,7 +221,7 @@ static dor_status write_weights(job *j)
   dor_meta meta[DOR_WEIGHTS_META];
   const int32_t n = dor_weights_record_meta(&r, meta);
   dor_status s = dor_str_status(&joints);
-  if (!s) s = dor_weights_collect(&j->arena, p, "", j->t->replica.param, j->t->replica.blocks.at[DOR_STATE], t);
+  if (!s) s = dor_weights_collect(&j->arena, p, "", j->t->replica.param, j->t->replica.store.host[DOR_STATE], t);
   if (!s) s = dor_tensors_write(file_of(j, "best.safetensors"), p->n, t, n, meta);
   dor_str_release(&joints);
   return s;
@@ -279,8 +299,7 @@ static dor_status begin(job *j)
   for (int32_t k = 0; k < j->t->n_maps; k++) dor_str_fmt(&j->csv, "heat%d,", k);
   dor_str_add(&j->csv, "push,pull,ap\n");
   DOR_TRY(dor_str_status(&j->csv));
-  dor_replica_init(&j->t->replica, j->seed);
-  return DOR_OK;
+  return dor_replica_init(&j->t->replica, j->seed);
 }
 
 static dor_status set_up(job *j)

@@ -71,36 +71,33 @@ static dor_status build_accumulate(const maker *m, bool more, dor_program **out)
   build_feed(m, &g, &f);
   dor_status s = dor_pose_graph_train_on(&g, m->p->net.model, m->p->net.cfg, &f, &loss, more, &net);
   if (s) return dor_graph_release(&g), s;
-  return dor_network_compile(&g, &m->p->cpu, out);
+  return dor_network_compile(&m->t->net, &g, &m->p->cpu, "accumulate", out);
 }
 
 /* ---- memory ---- */
 
-static void *named(const dor_instance *i, const char *name, int32_t k)
+static dor_val named(const dor_graph *g, const char *name, int32_t k)
 {
   char full[24];
   snprintf(full, sizeof full, "%s%d", name, k);
-  return dor_instance_named(i, full);
+  return dor_graph_find_input(g, full);
 }
 
-static void find_feeds(const dor_pose_trainer *t, dor_instance *i, dor_pose_feeds *f)
+static void find_feeds(const dor_pose_trainer *t, const dor_program *p, dor_pose_feeds *f)
 {
-  f->picture = dor_instance_named(i, "picture"), f->mask = dor_instance_named(i, "mask");
-  f->size = dor_instance_named(i, "size"), f->path = dor_instance_named(i, "path"), f->tag = dor_instance_named(i, "tag");
-  f->loss = dor_instance_named(i, "loss"), f->push = dor_instance_named(i, "push"), f->pull = dor_instance_named(i, "pull");
-  for (int32_t k = 0; k < t->n_maps; k++)
-    f->path_map[k] = named(i, "path", k), f->joint[k] = named(i, "joint", k), f->heat[k] = named(i, "heat_loss", k);
-  *(float *)dor_instance_named(i, "one") = 1;
+  const dor_graph *g = dor_program_graph(p);
+  f->picture = dor_graph_find_input(g, "picture"), f->mask = dor_graph_find_input(g, "mask");
+  f->size = dor_graph_find_input(g, "size"), f->path = dor_graph_find_input(g, "path"), f->tag = dor_graph_find_input(g, "tag");
+  for (int32_t k = 0; k < t->n_maps; k++) f->path_map[k] = named(g, "path", k), f->joint[k] = named(g, "joint", k);
 }
 
 static dor_status make_instances(dor_pose_trainer *t)
 {
-  dor_replica *r = &t->replica;
-  DOR_TRY(dor_instance_new(&r->first, t->net.first, &r->blocks));
-  if (t->net.more) DOR_TRY(dor_instance_new(&r->more, t->net.more, &r->blocks));
-  DOR_TRY(dor_instance_new(&r->update, t->net.update, &r->blocks));
-  find_feeds(t, r->first, &t->first);
-  if (r->more) find_feeds(t, r->more, &t->more);
+  static const char *const term[] = {"loss", "push", "pull", "heat_loss0", "heat_loss1", "heat_loss2", "heat_loss3"};
+  DOR_TRY(dor_replica_training(&t->replica));
+  dor_replica_watch(&t->replica, 3 + t->n_maps, term);
+  find_feeds(t, t->net.first, &t->feeds[0]);
+  if (t->net.more) find_feeds(t, t->net.more, &t->feeds[1]);
   return DOR_OK;
 }
 
@@ -126,9 +123,9 @@ static dor_status make(const maker *m)
   return make_instances(t);
 }
 
-dor_status dor_pose_trainer_make(dor_pose_trainer *t, const dor_pose_plan *p, const dor_pose_set *set)
+dor_status dor_pose_trainer_make(dor_pose_trainer *t, const dor_pose_plan *p, const dor_pose_set *set, const dor_backend *backend)
 {
-  *t = (dor_pose_trainer){.net = {.batch = (int32_t)p->train.batch, .parts = (int32_t)p->train.accumulate}};
+  *t = (dor_pose_trainer){.net = {.backend = backend ? backend : &dor_backend_cpu, .batch = (int32_t)p->train.batch, .parts = (int32_t)p->train.accumulate}};
   t->rows = (size_t)(t->net.batch / t->net.parts);
   maker m = {t, p, set};
   dor_status s = make(&m);
@@ -147,33 +144,41 @@ size_t dor_pose_trainer_bytes(const dor_pose_trainer *t) { return dor_replica_by
 
 /* ---- a step ---- */
 
-/* Rows [from, from + rows) of a batch into an instance's inputs. */
-static void feed(const dor_pose_trainer *t, const dor_pose_batch *b, size_t from, const dor_pose_feeds *to)
+/* `n` numbers of a picture, for the pictures of a part. */
+static void put(dor_instance *i, dor_val to, const void *from, size_t first, size_t rows, size_t n, size_t size)
 {
-  const size_t n = t->rows, i = sizeof(int32_t);
-  memcpy(to->picture, b->picture + from * t->picture, n * t->picture);
-  memcpy(to->mask, b->mask + from * t->mask, n * t->mask);
-  memcpy(to->size, b->size + from * 2, n * 2 * i);
-  memcpy(to->path, b->path + from * t->path, n * t->path * i);
-  memcpy(to->tag, b->tag + from * t->tag, n * t->tag * i);
+  memcpy(dor_instance_input(i, to), (const char *)from + first * n * size, rows * n * size);
+}
+
+/* Rows [from, from + rows) of a batch into an instance's inputs. */
+static void feed(const dor_pose_trainer *t, const dor_pose_batch *b, size_t from, dor_instance *i, const dor_pose_feeds *to)
+{
+  const size_t n = t->rows, word = sizeof(int32_t);
+  put(i, to->picture, b->picture, from, n, t->picture, 1);
+  put(i, to->mask, b->mask, from, n, t->mask, 1);
+  put(i, to->size, b->size, from, n, 2, word);
+  put(i, to->path, b->path, from, n, t->path, word);
+  put(i, to->tag, b->tag, from, n, t->tag, word);
   for (int32_t k = 0; k < t->n_maps; k++) {
-    memcpy(to->path_map[k], b->path_map[k] + from * t->path_map[k], n * t->path_map[k] * i);
-    memcpy(to->joint[k], b->joint[k] + from * t->joint, n * t->joint * i);
+    put(i, to->path_map[k], b->path_map[k], from, n, t->path_map[k], word);
+    put(i, to->joint[k], b->joint[k], from, n, t->joint, word);
   }
 }
 
-dor_pose_losses dor_pose_accumulate(const dor_pose_trainer *t, const dor_pose_batch *b, const dor_step *step)
+dor_pose_losses dor_pose_losses_of(const dor_pose_trainer *t, const double mean[])
 {
-  dor_pose_losses sum = {0};
-  dor_step s = *step;
-  const double share = 1.0 / t->net.parts;
+  dor_pose_losses l = {.loss = mean[0], .push = mean[1], .pull = mean[2]};
+  for (int32_t k = 0; k < t->n_maps; k++) l.heat[k] = mean[3 + k];
+  return l;
+}
+
+dor_status dor_pose_accumulate(dor_pose_trainer *t, const dor_pose_batch *b, const dor_step *step, dor_reading *each, void *to)
+{
+  dor_replica *r = &t->replica;
   for (int32_t k = 0; k < t->net.parts; k++) {
-    const dor_pose_feeds *f = k ? &t->more : &t->first;
-    s.micro = (uint64_t)k;
-    feed(t, b, (size_t)k * t->rows, f);
-    dor_instance_run(k ? t->replica.more : t->replica.first, &s);
-    sum.loss += (double)*f->loss * share, sum.push += (double)*f->push * share, sum.pull += (double)*f->pull * share;
-    for (int32_t i = 0; i < t->n_maps; i++) sum.heat[i] += (double)*f->heat[i] * share;
+    feed(t, b, (size_t)k * t->rows, k ? r->more : r->first, &t->feeds[k > 0]);
+    dor_replica_run(r, step);
+    if (dor_replica_full(r)) DOR_TRY(dor_replica_read(r, each, to));
   }
-  return sum;
+  return DOR_OK;
 }

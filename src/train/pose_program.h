@@ -11,16 +11,14 @@
 #include "train/network.h"
 #include "train/pose_plan.h"
 
-typedef struct dor_pose_feeds { /* one instance's inputs and what it says */
-  uint8_t *picture, *mask;
-  int32_t *size, *path, *path_map[DOR_POSE_SCALES], *joint[DOR_POSE_SCALES], *tag;
-  const float *loss, *heat[DOR_POSE_SCALES], *push, *pull;
+typedef struct dor_pose_feeds { /* a program's inputs */
+  dor_val picture, mask, size, path, path_map[DOR_POSE_SCALES], joint[DOR_POSE_SCALES], tag;
 } dor_pose_feeds;
 
 typedef struct dor_pose_trainer {
   dor_network net;              /* eval stays NULL: validation has its own programs (pose/infer.h) */
   dor_replica replica;
-  dor_pose_feeds first, more;
+  dor_pose_feeds feeds[2];      /* of first, more */
   int32_t n_maps, map[DOR_POSE_SCALES]; /* sides of the outputs */
   size_t rows;                  /* pictures of one part */
   size_t picture, mask, path, path_map[DOR_POSE_SCALES], joint, tag; /* numbers of one picture */
@@ -28,12 +26,14 @@ typedef struct dor_pose_trainer {
 
 typedef struct dor_pose_losses { double loss, heat[DOR_POSE_SCALES], push, pull; } dor_pose_losses; /* means over the batch */
 
-/* For pictures of `set`'s size. errors CONFIG: the net has another number of joints; SHAPE, UNSUPPORTED, NOMEM */
-DOR_MUST dor_status dor_pose_trainer_make(dor_pose_trainer *t, const dor_pose_plan *p, const dor_pose_set *set);
+/* For pictures of `set`'s size; backend NULL: the CPU. errors CONFIG: the net has another number of joints; SHAPE, UNSUPPORTED, NOMEM */
+DOR_MUST dor_status dor_pose_trainer_make(dor_pose_trainer *t, const dor_pose_plan *p, const dor_pose_set *set, const dor_backend *backend);
 void dor_pose_trainer_release(dor_pose_trainer *t);
 size_t dor_pose_trainer_bytes(const dor_pose_trainer *t);
 
-/* Gradients of a batch, in its parts. */
-dor_pose_losses dor_pose_accumulate(const dor_pose_trainer *t, const dor_pose_batch *b, const dor_step *step);
+/* Gradients of a batch, in its parts; `each` gets the losses of a step when they are known (dor_replica_read), for
+ * dor_pose_losses_of to take apart. errors those of dor_replica_read */
+DOR_MUST dor_status dor_pose_accumulate(dor_pose_trainer *t, const dor_pose_batch *b, const dor_step *step, dor_reading *each, void *to);
+dor_pose_losses dor_pose_losses_of(const dor_pose_trainer *t, const double mean[]);
 
 #endif

@@ -122,7 +122,7 @@ static dor_status begin(course *c)
   DOR_TRY(dor_pose_study_make(&c->study, c->experiment));
   DOR_TRY(dor_pose_cells_list(&c->arena, &c->study, &c->cell, &c->n));
   DOR_TRY(check_chosen(c));
-  return dor_pose_trainer_make(&c->trainer, c->study.plan, &c->study.set);
+  return dor_pose_trainer_make(&c->trainer, c->study.plan, &c->study.set, c->experiment->backend);
 }
 
 static dor_status work(course *c, const dor_folder *f, dor_run_result *out)
@@ -177,6 +177,19 @@ dor_status dor_pose_run_experiment(const dor_experiment *e, const dor_run_option
 
 /* ---- dry ---- */
 
+static dor_status no_losses(void *to, const double mean[])
+{
+  (void)to, (void)mean;
+  return DOR_OK;
+}
+
+static dor_status one_step(dor_pose_trainer *t, const dor_pose_batch *b, const dor_step *s)
+{
+  DOR_TRY(dor_pose_accumulate(t, b, s, no_losses, NULL));
+  dor_instance_run(t->replica.update, s);
+  return dor_replica_read(&t->replica, no_losses, NULL);
+}
+
 /* One step on the first batch, after one that warms up. */
 static dor_status time_step(course *c, double *step_s, int64_t *batches)
 {
@@ -187,13 +200,12 @@ static dor_status time_step(course *c, double *step_s, int64_t *batches)
   dor_pose_loader_cfg cfg = {.set = &c->study.set, .augment = &p->augment, .batch = c->trainer.net.batch, .drop_last = p->train.last == DOR_LAST_DROP,
                              .input = (int32_t)p->pose.input, .n_scales = c->trainer.n_maps, .people = (int32_t)p->pose.people};
   memcpy(cfg.map, c->trainer.map, sizeof cfg.map);
-  dor_replica_init(&c->trainer.replica, 1);
+  DOR_TRY(dor_replica_init(&c->trainer.replica, 1));
   DOR_TRY(dor_pose_loader_new(&l, &cfg));
   dor_status status = dor_pose_loader_next(l, &b);
   for (int i = 0; i < 2 && !status; i++) {
     const double start = dor_clock_s();
-    dor_pose_accumulate(&c->trainer, &b, &s);
-    dor_instance_run(c->trainer.replica.update, &s);
+    status = one_step(&c->trainer, &b, &s);
     *step_s = dor_clock_s() - start;
   }
   *batches = dor_pose_loader_batches(l);

@@ -99,10 +99,10 @@ static dor_status find_some(const dor_pose_study *s, dor_finder *net, const int3
 static dor_status find_all(const dor_pose_study *s, dor_pose_trainer *t, const int32_t *rank, found *f, dor_str *results)
 {
   dor_finder *net;
-  dor_finder_model m = {.model = s->plan->net.model, .cfg = s->plan->net.cfg, .params = &t->net.params, .blocks = t->replica.blocks,
+  dor_finder_model m = {.model = s->plan->net.model, .cfg = s->plan->net.cfg, .params = &t->net.params,
+                         .backend = t->net.backend, .blocks = dor_replica_evaluated(&t->replica),
                       .keypoints = &s->plan->keypoints};
   dor_pose_cfg c = s->plan->decode;
-  m.blocks.at[DOR_PARAM] = t->replica.param;
   if (!c.size) c.size = s->plan->pose.input;
   if (!c.threads) c.threads = s->plan->cpu.threads;
   DOR_TRY(dor_finder_over(&net, &m, &c));

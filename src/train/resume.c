@@ -29,7 +29,7 @@ static void parts(const dor_resume *r, int32_t branch, char name[PER_BRANCH][32]
   static const char *const word[PER_BRANCH] = {"param", "state", "moment", "best_param", "best_state", "position"};
   dor_replica *p = &r->replica[branch];
   const dor_network *net = p->net;
-  void *const data[PER_BRANCH] = {p->blocks.at[DOR_PARAM], p->blocks.at[DOR_STATE], p->blocks.at[DOR_MOMENT], p->best_param, p->best_state,
+  void *const data[PER_BRANCH] = {p->store.host[DOR_PARAM], p->store.host[DOR_STATE], p->store.host[DOR_MOMENT], p->best_param, p->best_state,
                                   &r->at[branch]};
   const size_t bytes[PER_BRANCH] = {net->params.param_bytes, net->params.state_bytes, net->moment_bytes, net->params.param_bytes,
                                     net->params.state_bytes, sizeof(dor_position)};
@@ -48,7 +48,10 @@ dor_status dor_resume_save(const dor_resume *r)
   dor_meta meta[6];
   char branch[16];
   dor_status s = t && name ? DOR_OK : DOR_FAIL(NOMEM, "no memory for a checkpoint");
-  for (int32_t b = 0; b <= r->branch && !s; b++, n += PER_BRANCH) parts(r, b, name[b], &t[n]);
+  for (int32_t b = 0; b <= r->branch && !s; b++, n += PER_BRANCH) {
+    parts(r, b, name[b], &t[n]);
+    s = dor_replica_pull(&r->replica[b]);
+  }
   if (!s) {
     int32_t m = signature(r, meta);
     snprintf(branch, sizeof branch, "%d", r->branch);
@@ -75,6 +78,7 @@ static dor_status restore(dor_resume *r, const dor_tensors *file, int32_t n_bran
       DOR_NEED(is && is->bytes == t[i].bytes, DATA, "%s: damaged: '%s' is missing or of another size", r->path, t[i].name);
       if (is->bytes) memcpy((void *)(uintptr_t)t[i].data, is->data, is->bytes);
     }
+    DOR_TRY(dor_replica_push(&r->replica[b]));
   }
   dor_str_clear(r->csv);
   dor_str_bytes(r->csv, csv->data, csv->bytes);

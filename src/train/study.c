@@ -341,7 +341,7 @@ dor_status dor_study_compile(dor_study *s, int32_t arm)
   dor_study_arm *sa = &s->arm[arm];
   int32_t n_out = sa->roster->n_classes ? sa->roster->n_classes : 1;
   for (int32_t i = 0; i < sa->n_branches; i++)
-    if (!sa->branch[i].net.eval) DOR_TRY(dor_network_build(&sa->branch[i].net, sa->arm, &sa->branch[i], n_out, &s->experiment->cpu));
+    if (!sa->branch[i].net.eval) DOR_TRY(dor_network_build(&sa->branch[i].net, sa->arm, &sa->branch[i], n_out, &s->experiment->cpu, s->experiment->backend));
   return DOR_OK;
 }
 

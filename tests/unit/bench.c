@@ -14,12 +14,14 @@ TEST(bench_pieces_run)
   for (size_t i = 0; i < 5; i++) {
     c.train = i == 4;
     dor_bench *b = NULL;
-    OK(dor_bench_open(&b, kinds[i], &c));
-    CHECK(dor_bench_run(b, 2) > 0, "%s takes no time", kinds[i]);
+    OK(dor_bench_open(&b, kinds[i], &c, NULL));
+    double time_s = 0;
+    OK(dor_bench_run(b, 2, &time_s));
+    CHECK(time_s > 0, "%s takes no time", kinds[i]);
     CHECK(dor_bench_bytes(b) > 0, "%s has no tensors", kinds[i]);
     dor_bench_close(b);
   }
   dor_bench *b = NULL;
-  CHECK(dor_bench_open(&b, "nothing", &c) == DOR_E_USAGE && !b, "an unknown piece is opened");
+  CHECK(dor_bench_open(&b, "nothing", &c, NULL) == DOR_E_USAGE && !b, "an unknown piece is opened");
   dor_arena_release(&a);
 }
