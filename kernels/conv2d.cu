@@ -22,6 +22,8 @@ struct conv {
   bool back;                              /* by x: a source is found by dividing by the stride */
   int32_t h, w, c;                        /* of `from` */
   int32_t fc, tc, channels;               /* channels of a group: from, to; of `to`: all */
+  int32_t tiles;                          /* of a group's channels */
+  size_t stride;                          /* from a model of a fleet to the next */
   const void *from;
   cu_number weights;
   void *to;
@@ -67,10 +69,19 @@ template <int N> struct alignas(16) tile {
   step steps[DEPTH];
 };
 
+/* Which group of channels a block works for, and from which of the group's outputs on. */
+__device__ __forceinline__ int32_t group_of(const conv &k) { return (int32_t)blockIdx.y / k.tiles; }
+template <int N> __device__ __forceinline__ int32_t first_of(const conv &k) { return (int32_t)blockIdx.y % k.tiles * N; }
+
+__device__ __forceinline__ void to_model(conv &k)
+{
+  cu_to_model(k.stride, k.from, k.weights.at, k.to, k.end.mean, k.end.var, k.end.gamma, k.end.beta, k.end.plus, k.end.part);
+}
+
 /* The tile of `from`: V channels of a pixel at once. */
 template <class T, int N, int V> __device__ __forceinline__ void take_pixels(const conv &k, tile<N> &t)
 {
-  const T *from = static_cast<const T *>(k.from) + (int64_t)blockIdx.z * k.fc;
+  const T *from = static_cast<const T *>(k.from) + (int64_t)group_of(k) * k.fc;
   for (int32_t e = threadIdx.x; e < tile<N>::M * DEPTH / V; e += CONV_THREADS) {
     int32_t p = e / (DEPTH / V), d = e % (DEPTH / V) * V;
     const step &s = t.steps[d];
@@ -86,10 +97,11 @@ template <class T, int N, int V> __device__ __forceinline__ void take_pixels(con
 /* The tile of weights, along whichever index lies side by side in memory. */
 template <int N> __device__ __forceinline__ void take_weights(const conv &k, tile<N> &t)
 {
+  int32_t group = group_of(k), first = first_of<N>(k);
   for (int32_t e = threadIdx.x; e < N * DEPTH; e += CONV_THREADS) {
-    int32_t d = k.back ? e % DEPTH : e / N, n = k.back ? e / DEPTH : e % N, out = (int32_t)blockIdx.y * N + n;
+    int32_t d = k.back ? e % DEPTH : e / N, n = k.back ? e / DEPTH : e % N, out = first + n;
     const step &s = t.steps[d];
-    int64_t at = k.back ? s.weight + (int64_t)out * k.c + blockIdx.z * k.fc : s.weight + blockIdx.z * k.tc + out;
+    int64_t at = k.back ? s.weight + (int64_t)out * k.c + group * k.fc : s.weight + group * k.tc + out;
     t.b[d][n] = s.channel >= 0 && out < k.tc ? cu_get(k.weights, at) : 0.0f;
   }
 }
@@ -129,8 +141,8 @@ template <int N> __device__ __forceinline__ void take_moments(const conv &k, til
 {
   constexpr int32_t M = tile<N>::M;
   int32_t n = threadIdx.x % (N / 4) * 4, m = threadIdx.x / (N / 4) * 4, left = (int32_t)(k.win.pixels - blockIdx.x * M);
-  int32_t out = (int32_t)blockIdx.y * N + (int32_t)threadIdx.x;
-  float *part = k.end.part + ((int64_t)blockIdx.x * k.channels + blockIdx.z * k.tc + out) * 2;
+  int32_t out = first_of<N>(k) + (int32_t)threadIdx.x;
+  float *part = k.end.part + ((int64_t)blockIdx.x * k.channels + group_of(k) * k.tc + out) * 2;
   float v[4] = {};
 #pragma unroll
   for (int i = 0; i < 4; i++) /* pixels past the end are sums of nothing: 0 */
@@ -168,7 +180,7 @@ __device__ __forceinline__ float finish(const tail &e, const affine &f, float su
 template <class T, int N> __device__ __forceinline__ void store(const conv &k, const float (&sum)[4][4])
 {
   constexpr int32_t M = tile<N>::M;
-  int32_t n = (int32_t)blockIdx.y * N + threadIdx.x % (N / 4) * 4, channel = (int32_t)blockIdx.z * k.tc + n, many = k.tc - n < 4 ? k.tc - n : 4;
+  int32_t n = first_of<N>(k) + (int32_t)threadIdx.x % (N / 4) * 4, channel = group_of(k) * k.tc + n, many = k.tc - n < 4 ? k.tc - n : 4;
   const T *plus = static_cast<const T *>(k.end.plus);
   affine f[4];
 #pragma unroll
@@ -196,6 +208,7 @@ template <class T, int N, int V> __global__ void __launch_bounds__(CONV_THREADS)
 {
   __shared__ tile<N> t;
   float sum[4][4] = {};
+  to_model(k);
   int32_t steps = k.win.taps * k.fc;
   for (int32_t p = threadIdx.x; p < tile<N>::M; p += CONV_THREADS) t.at[p] = place_of(k, blockIdx.x * tile<N>::M + (uint32_t)p);
   if (threadIdx.x < DEPTH) t.steps[threadIdx.x] = step_of(k, (int32_t)threadIdx.x);
@@ -215,6 +228,7 @@ template <class T, int N, int V> __global__ void __launch_bounds__(CONV_THREADS)
 /* One output a thread: for groups of few channels. */
 template <class T> __global__ void gather_narrow(conv k, cu_divisor channels)
 {
+  to_model(k);
   int64_t count = (int64_t)k.win.pixels * k.channels;
   const T *from = static_cast<const T *>(k.from), *plus = static_cast<const T *>(k.end.plus);
   for (int64_t i = cu_first(); i < count; i += cu_stride()) {
@@ -242,8 +256,10 @@ __device__ __forceinline__ moments merged(moments a, moments b)
   return n > 0 ? moments{n, a.mean + d * (b.n / n), a.square + b.square + d * d * (a.n * (b.n / n))} : a;
 }
 
-__global__ void merge_moments(const float *part, int32_t tiles, int32_t size, uint32_t pixels, int32_t channels, float *mean, float *var)
+__global__ void merge_moments(const float *part, int32_t tiles, int32_t size, uint32_t pixels, int32_t channels, size_t stride, float *mean,
+                              float *var)
 {
+  cu_to_model(stride, part, mean, var);
   __shared__ moments column[MERGERS][33];
   int32_t c = (int32_t)(blockIdx.x * 32 + threadIdx.x);
   moments all = {0, 0, 0};
@@ -260,26 +276,28 @@ __global__ void merge_moments(const float *part, int32_t tiles, int32_t size, ui
   var[c] = all.square / all.n;
 }
 
-static conv conv_of(const dor_conv2d_attr *a, const dor_view *from, const dor_view *w, const dor_view *to, bool back)
+static int32_t tile_channels(int32_t tc) { return tc <= 16 ? 16 : tc <= 32 ? 32 : 64; }
+static int32_t tile_pixels(int32_t tc) { return 4096 / tile_channels(tc); }
+static int32_t tile_count(dor_shape y, int32_t tc) { return (int32_t)(((int64_t)y.d[0] * y.d[1] * y.d[2] + tile_pixels(tc) - 1) / tile_pixels(tc)); }
+
+static conv conv_of(const dor_call *c, const dor_conv2d_attr *a, bool back)
 {
   conv k = {};
+  const dor_view *from = &c->in[0], *to = &c->out[0];
   dor_shape f = from->shape, t = to->shape;
   k.win = window_of(a, t);
   k.back = back;
   k.h = f.d[1], k.w = f.d[2], k.c = f.d[3], k.channels = t.d[3];
   k.fc = f.d[3] / a->groups, k.tc = t.d[3] / a->groups;
-  k.from = from->data, k.weights = cu_number_of(*w), k.to = to->data;
+  k.tiles = (k.tc + tile_channels(k.tc) - 1) / tile_channels(k.tc);
+  k.stride = c->stride;
+  k.from = from->data, k.weights = cu_number_of(c->in[1]), k.to = to->data;
   return k;
 }
 
-static int32_t tile_channels(int32_t tc) { return tc <= 16 ? 16 : tc <= 32 ? 32 : 64; }
-static int32_t tile_pixels(int32_t tc) { return 4096 / tile_channels(tc); }
-static int32_t tile_count(dor_shape y, int32_t tc) { return (int32_t)(((int64_t)y.d[0] * y.d[1] * y.d[2] + tile_pixels(tc) - 1) / tile_pixels(tc)); }
-
 template <class T, int N> static void launch_tile(const dor_call *c, const conv &k)
 {
-  int32_t groups = k.channels / k.tc;
-  dim3 grid((k.win.pixels + tile<N>::M - 1) / tile<N>::M, (unsigned)((k.tc + N - 1) / N), (unsigned)groups);
+  dim3 grid = cu_fleet(c, dim3((k.win.pixels + tile<N>::M - 1) / tile<N>::M, (unsigned)(k.tiles * (k.channels / k.tc))));
   if (k.fc % 4) CU_LAUNCH((gather<T, N, 1>), grid, CONV_THREADS, 0, c->stream, k);
   else CU_LAUNCH((gather<T, N, 4>), grid, CONV_THREADS, 0, c->stream, k);
 }
@@ -288,21 +306,22 @@ template <class T> static void launch(const dor_call *c, const conv &k)
 {
   int32_t groups = k.channels / k.tc;
   if (groups > 1 && k.tc < NARROW && !k.end.part && (int64_t)k.win.pixels * k.channels < (int64_t)1 << 31)
-    CU_LAUNCH(gather_narrow<T>, cu_grid((int64_t)k.win.pixels * k.channels), CU_BLOCK, 0, c->stream, k, cu_divide_by(k.channels));
+    CU_LAUNCH(gather_narrow<T>, cu_fleet(c, cu_grid((int64_t)k.win.pixels * k.channels)), CU_BLOCK, 0, c->stream, k, cu_divide_by(k.channels));
   else if (k.tc <= 16) launch_tile<T, 16>(c, k);
   else if (k.tc <= 32) launch_tile<T, 32>(c, k);
   else launch_tile<T, 64>(c, k);
 }
 
+static const dor_conv2d_attr *attr_of(const dor_call *c) { return static_cast<const dor_conv2d_attr *>(c->attr); }
 static void run(const dor_call *c, const conv &k) { CU_BY_TYPE(c->in[0].dtype, T, launch<T>(c, k)) }
 
-static void conv2d_run(const dor_call *c) { run(c, conv_of(static_cast<const dor_conv2d_attr *>(c->attr), &c->in[0], &c->in[1], &c->out[0], false)); }
-static void conv2d_dx_run(const dor_call *c) { run(c, conv_of(static_cast<const dor_conv2d_attr *>(c->attr), &c->in[0], &c->in[1], &c->out[0], true)); }
+static void conv2d_run(const dor_call *c) { run(c, conv_of(c, attr_of(c), false)); }
+static void conv2d_dx_run(const dor_call *c) { run(c, conv_of(c, attr_of(c), true)); }
 static void conv_transpose2d_run(const dor_call *c) { conv2d_dx_run(c); }
 
 static void conv2d_dx_add_run(const dor_call *c)
 {
-  conv k = conv_of(static_cast<const dor_conv2d_attr *>(c->attr), &c->in[0], &c->in[1], &c->out[0], true);
+  conv k = conv_of(c, attr_of(c), true);
   k.end.plus = c->in[2].data;
   run(c, k);
 }
@@ -310,7 +329,7 @@ static void conv2d_dx_add_run(const dor_call *c)
 static void conv2d_affine_run(const dor_call *c)
 {
   const dor_affine_attr *a = static_cast<const dor_affine_attr *>(c->attr);
-  conv k = conv_of(&a->conv, &c->in[0], &c->in[1], &c->out[0], false);
+  conv k = conv_of(c, &a->conv, false);
   const float *v[4];
   for (int i = 0; i < 4; i++) v[i] = static_cast<const float *>(c->in[2 + i].data);
   k.end = tail{v[0], v[1], v[2], v[3], (float)a->eps, a->relu, c->nin > 6 ? c->in[6].data : nullptr, nullptr};
@@ -319,11 +338,12 @@ static void conv2d_affine_run(const dor_call *c)
 
 static void conv2d_stats_run(const dor_call *c)
 {
-  conv k = conv_of(static_cast<const dor_conv2d_attr *>(c->attr), &c->in[0], &c->in[1], &c->out[0], false);
+  conv k = conv_of(c, attr_of(c), false);
   k.end.part = static_cast<float *>(c->scratch);
   run(c, k);
-  CU_LAUNCH(merge_moments, (unsigned)((k.channels + 31) / 32), dim3(32, MERGERS), 0, c->stream, k.end.part, tile_count(c->out[0].shape, k.tc),
-            tile_pixels(k.tc), k.win.pixels, k.channels, static_cast<float *>(c->out[1].data), static_cast<float *>(c->out[2].data));
+  CU_LAUNCH(merge_moments, cu_fleet(c, (unsigned)((k.channels + 31) / 32)), dim3(32, MERGERS), 0, c->stream, k.end.part,
+            tile_count(c->out[0].shape, k.tc), tile_pixels(k.tc), k.win.pixels, k.channels, k.stride,
+            static_cast<float *>(c->out[1].data), static_cast<float *>(c->out[2].data));
 }
 
 static dor_status prepare(const dor_prep *p, void **, size_t *) { return conv_takes(&p->in[0], &p->out[0], p->in[1].dtype); }
@@ -350,9 +370,9 @@ static dor_status prepare_stats(const dor_prep *p, void **, size_t *scratch)
   return DOR_OK;
 }
 
-DOR_CUDA_SCRATCH(conv2d, prepare)
-DOR_CUDA_SCRATCH(conv2d_dx, prepare)
-DOR_CUDA_SCRATCH(conv_transpose2d, prepare)
-DOR_CUDA_SCRATCH(conv2d_dx_add, prepare_add)
-DOR_CUDA_SCRATCH(conv2d_affine, prepare_affine)
-DOR_CUDA_SCRATCH(conv2d_stats, prepare_stats)
+DOR_CUDA_FLEET(conv2d, prepare)
+DOR_CUDA_FLEET(conv2d_dx, prepare)
+DOR_CUDA_FLEET(conv_transpose2d, prepare)
+DOR_CUDA_FLEET(conv2d_dx_add, prepare_add)
+DOR_CUDA_FLEET(conv2d_affine, prepare_affine)
+DOR_CUDA_FLEET(conv2d_stats, prepare_stats)

@@ -13,6 +13,8 @@ struct wgrad {
   int32_t h, w, c, channels;     /* of x; of dy */
   int32_t cg, og;                /* channels of a group */
   int32_t rows, slices, length;  /* taps x cg; of a slice: pixels, or rows of dy */
+  int32_t across;                /* tiles of a group's outputs */
+  size_t stride;                 /* from a model of a fleet to the next */
   const void *x, *dy;
   float *part;                   /* [slices][rows][channels] */
 };
@@ -30,7 +32,7 @@ template <int R, int O> struct alignas(16) tile {
 template <int R, int O> __device__ __forceinline__ void take_rows(const wgrad &k, tile<R, O> &t)
 {
   if (threadIdx.x >= R) return;
-  int32_t number = (int32_t)blockIdx.x * R + (int32_t)threadIdx.x, tap = number / k.cg;
+  int32_t number = (int32_t)blockIdx.x / k.across * R + (int32_t)threadIdx.x, tap = number / k.cg;
   t.down[threadIdx.x] = tap / k.win.across * k.win.dilation[0];
   t.right[threadIdx.x] = tap % k.win.across * k.win.dilation[1];
   t.channel[threadIdx.x] = number < k.rows ? number % k.cg : -1;
@@ -57,7 +59,7 @@ template <class T, int R, int O> __device__ __forceinline__ void take_operands(c
     t.u.in.a[d][r] = inside ? real(x[((int64_t)(t.image[d] + i) * k.w + j) * k.c + t.channel[r]]) : 0.0f;
   }
   for (int32_t e = threadIdx.x; e < DEPTH * O; e += CONV_THREADS) {
-    int32_t d = e / O, o = (int32_t)blockIdx.y * O + e % O;
+    int32_t d = e / O, o = (int32_t)blockIdx.x % k.across * O + e % O;
     t.u.in.b[d][e % O] = t.row[d] != CONV_FAR && o < k.og ? real(dy[(int64_t)d * k.channels + o]) : 0.0f;
   }
 }
@@ -91,7 +93,7 @@ template <int R, int O> __device__ __forceinline__ void store(const wgrad &k, ti
   __syncthreads();
   float *part = k.part + (int64_t)slice * k.rows * k.channels;
   for (int32_t e = threadIdx.x; e < R * O; e += CONV_THREADS) {
-    int32_t row = (int32_t)blockIdx.x * R + e / O, out = (int32_t)blockIdx.y * O + e % O;
+    int32_t row = (int32_t)blockIdx.x / k.across * R + e / O, out = (int32_t)blockIdx.x % k.across * O + e % O;
     float all = 0;
     for (int32_t g = 0; g < G; g++) all += t.u.sum[g][e];
     if (row < k.rows && out < k.og) part[(int64_t)row * k.channels + group * k.og + out] = all;
@@ -103,7 +105,8 @@ template <class T, int R, int O> __global__ void __launch_bounds__(CONV_THREADS)
   constexpr int32_t DEPTH = tile<R, O>::DEPTH;
   __shared__ tile<R, O> t;
   float sum[4][4] = {};
-  int32_t group = (int32_t)blockIdx.z / k.slices, slice = (int32_t)blockIdx.z % k.slices;
+  cu_to_model(k.stride, k.x, k.dy, k.part);
+  int32_t group = (int32_t)blockIdx.y / k.slices, slice = (int32_t)blockIdx.y % k.slices;
   int64_t first = (int64_t)slice * k.length, end = first + k.length < k.win.pixels ? first + k.length : k.win.pixels;
   take_rows(k, t);
   take_places(k, t, first, end);
@@ -121,6 +124,7 @@ template <class T, int R, int O> __global__ void __launch_bounds__(CONV_THREADS)
 /* One number of dw a thread, over a slice of dy's rows. */
 template <class T> __global__ void sum_pixels_narrow(wgrad k)
 {
+  cu_to_model(k.stride, k.x, k.dy, k.part);
   int32_t e = (int32_t)cu_first(), row = e / k.channels, o = e % k.channels;
   if (row >= k.rows) return;
   int32_t tap = row / k.cg, down = tap / k.win.across * k.win.dilation[0] - k.win.pad[0], right = tap % k.win.across * k.win.dilation[1] - k.win.pad[1];
@@ -140,8 +144,9 @@ template <class T> __global__ void sum_pixels_narrow(wgrad k)
   k.part[(int64_t)blockIdx.y * k.rows * k.channels + e] = sum;
 }
 
-__global__ void add_slices(const float *part, int32_t slices, int64_t size, void *dw, int32_t dtype)
+__global__ void add_slices(const float *part, int32_t slices, int64_t size, size_t stride, void *dw, int32_t dtype)
 {
+  cu_to_model(stride, part, dw);
   for (int64_t i = cu_first(); i < size; i += cu_stride()) {
     float sum = 0;
     for (int32_t s = 0; s < slices; s++) sum += part[(int64_t)s * size + i];
@@ -184,13 +189,14 @@ static wgrad wgrad_of(const dor_conv2d_attr *a, dor_shape x, dor_shape dy)
   k.h = x.d[1], k.w = x.d[2], k.c = x.d[3], k.channels = dy.d[3];
   k.cg = x.d[3] / a->groups, k.og = dy.d[3] / a->groups;
   k.rows = k.win.taps * k.cg;
+  k.across = pieces(k.og, side(k));
   cut_slices(&k);
   return k;
 }
 
 template <class T, int S> static void launch_tile(const dor_call *c, const wgrad &k)
 {
-  dim3 grid((unsigned)pieces(k.rows, S), (unsigned)pieces(k.og, S), (unsigned)(k.channels / k.og * k.slices));
+  dim3 grid = cu_fleet(c, dim3((unsigned)(pieces(k.rows, S) * k.across), (unsigned)(k.channels / k.og * k.slices)));
   CU_LAUNCH((sum_pixels<T, S, S>), grid, CONV_THREADS, 0, c->stream, k);
 }
 
@@ -198,7 +204,7 @@ template <class T> static void launch(const dor_call *c, const wgrad &k)
 {
   int32_t s = side(k);
   if (narrow(k)) {
-    dim3 grid((unsigned)pieces((int64_t)k.rows * k.channels, CU_BLOCK), (unsigned)k.slices);
+    dim3 grid = cu_fleet(c, dim3((unsigned)pieces((int64_t)k.rows * k.channels, CU_BLOCK), (unsigned)k.slices));
     CU_LAUNCH(sum_pixels_narrow<T>, grid, CU_BLOCK, 0, c->stream, k);
   } else if (s == 16) launch_tile<T, 16>(c, k);
   else if (s == 32) launch_tile<T, 32>(c, k);
@@ -209,9 +215,10 @@ static void conv2d_dw_run(const dor_call *c)
 {
   wgrad k = wgrad_of(static_cast<const dor_conv2d_attr *>(c->attr), c->in[0].shape, c->in[1].shape);
   int64_t size = (int64_t)k.rows * k.channels;
-  k.x = c->in[0].data, k.dy = c->in[1].data, k.part = static_cast<float *>(c->scratch);
+  k.x = c->in[0].data, k.dy = c->in[1].data, k.part = static_cast<float *>(c->scratch), k.stride = c->stride;
   CU_BY_TYPE(c->in[0].dtype, T, launch<T>(c, k))
-  CU_LAUNCH(add_slices, cu_grid(size), CU_BLOCK, 0, c->stream, static_cast<const float *>(k.part), k.slices, size, c->out[0].data, (int32_t)c->out[0].dtype);
+  CU_LAUNCH(add_slices, cu_fleet(c, cu_grid(size)), CU_BLOCK, 0, c->stream, static_cast<const float *>(k.part), k.slices, size, k.stride, c->out[0].data,
+            (int32_t)c->out[0].dtype);
 }
 
 static dor_status prepare(const dor_prep *p, void **, size_t *scratch)
@@ -222,4 +229,4 @@ static dor_status prepare(const dor_prep *p, void **, size_t *scratch)
   return DOR_OK;
 }
 
-DOR_CUDA_SCRATCH(conv2d_dw, prepare)
+DOR_CUDA_FLEET(conv2d_dw, prepare)

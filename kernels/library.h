@@ -44,6 +44,10 @@ typedef struct dor_product {
   dor_from gate_a, gate_b;                      /* DOR_FROM_NONE: none; at most one */
 } dor_product;
 
+/* ---- convolutions and what fuses with them: opgraph.h ---- */
+
+typedef struct dor_opgraph dor_opgraph;
+
 /* ---- the library ---- */
 
 typedef struct dor_library dor_library;
@@ -56,6 +60,7 @@ struct dor_library {
   bool deterministic;       /* only algorithms that give the same bits each time */
   /* Plan it, once. *scratch: bytes of device memory a call needs. errors UNSUPPORTED: the next column is asked */
   dor_status (*product)(const dor_library *l, const dor_product *p, void **plan, size_t *scratch);
+  dor_status (*graph)(const dor_library *l, const dor_opgraph *g, void **plan, size_t *scratch); /* likewise */
   dor_status (*attach)(dor_call *c);            /* may be NULL, as detach may */
   void (*run)(const dor_call *c);               /* enqueue on c->stream */
   void (*detach)(dor_call *c);
@@ -63,8 +68,9 @@ struct dor_library {
   const char *(*describe)(const void *plan);    /* may be NULL */
 };
 
-/* For prepare. errors UNSUPPORTED where there is no library or it has no such product */
+/* For prepare. errors UNSUPPORTED where there is no library or it has no such thing */
 dor_status dor_library_product(const dor_prep *p, const dor_product *d, void **plan, size_t *scratch);
+dor_status dor_library_graph(const dor_prep *p, const dor_opgraph *g, void **plan, size_t *scratch);
 
 /* A kernel's other functions, whichever library made its plan. */
 static inline const dor_library *dor_library_of(const void *plan) { return ((const dor_library_plan *)plan)->library; }

@@ -14,6 +14,7 @@ struct pool {
   cu_divisor packs, width, height;         /* of the map a thread writes: channels in units of a thread, columns, rows */
   int64_t count;                           /* threads' units in all */
   float share;                             /* of the mean: 1 / (K K) */
+  size_t apart;                            /* from a model of a fleet to the next */
 };
 
 struct spot { uint32_t n, i, j, pack; };
@@ -38,6 +39,7 @@ template <int V> struct alignas(V) bytes { uint8_t at[V]; };
 
 template <class T, int V> __global__ void largest(pool p, const T *x, T *y, uint8_t *arg)
 {
+  cu_to_model(p.apart, x, y, arg);
   for (int64_t unit = cu_first(); unit < p.count; unit += cu_stride()) {
     spot s = spot_of(p, unit);
     int32_t top = (int32_t)s.i * p.stride[0] - p.pad[0], left = (int32_t)s.j * p.stride[1] - p.pad[1];
@@ -74,6 +76,7 @@ __device__ __forceinline__ void covering(const pool &p, int axis, int32_t at, in
 /* dx of max_pool (arg) or of avg_pool (no arg). */
 template <class T, int V> __global__ void gather_back(pool p, const T *dy, const uint8_t *arg, T *dx)
 {
+  cu_to_model(p.apart, dy, arg, dx);
   for (int64_t unit = cu_first(); unit < p.count; unit += cu_stride()) {
     spot s = spot_of(p, unit);
     int32_t top, bottom, left, right;
@@ -97,6 +100,7 @@ template <class T, int V> __global__ void gather_back(pool p, const T *dy, const
 
 template <class T, int V> __global__ void average(pool p, const T *x, T *y)
 {
+  cu_to_model(p.apart, x, y);
   for (int64_t unit = cu_first(); unit < p.count; unit += cu_stride()) {
     spot s = spot_of(p, unit);
     int32_t top = (int32_t)s.i * p.stride[0] - p.pad[0], left = (int32_t)s.j * p.stride[1] - p.pad[1];
@@ -114,8 +118,9 @@ template <class T, int V> __global__ void average(pool p, const T *x, T *y)
 }
 
 /* A block takes 32 channels of an image: 8 lines of threads go through the pixels, and their sums are added in order. */
-template <class T> __global__ void global_average(const T *x, int32_t pixels, int32_t channels, T *y)
+template <class T> __global__ void global_average(const T *x, int32_t pixels, int32_t channels, size_t stride, T *y)
 {
+  cu_to_model(stride, x, y);
   __shared__ float part[LINES][32];
   int32_t c = (int32_t)(blockIdx.x * 32 + threadIdx.x);
   const T *from = x + (int64_t)blockIdx.y * pixels * channels + c;
@@ -130,6 +135,7 @@ template <class T> __global__ void global_average(const T *x, int32_t pixels, in
 
 template <class T, int V> __global__ void spread_global(pool p, const T *dy, T *dx)
 {
+  cu_to_model(p.apart, dy, dx);
   for (int64_t unit = cu_first(); unit < p.count; unit += cu_stride()) {
     spot s = spot_of(p, unit);
     float v[V];
@@ -141,13 +147,14 @@ template <class T, int V> __global__ void spread_global(pool p, const T *dy, T *
 }
 
 /* `written`: the map whose units the threads count. */
-static pool pool_of(const dor_pool_attr *a, dor_shape x, dor_shape y, dor_shape written, int32_t lanes)
+static pool pool_of(const dor_call *c, const dor_pool_attr *a, dor_shape x, dor_shape y, dor_shape written, int32_t lanes)
 {
   pool p = {};
   for (int i = 0; a && i < 2; i++) p.kernel[i] = a->kernel[i], p.stride[i] = a->stride[i], p.pad[i] = a->pad[i];
   p.h = x.d[1], p.w = x.d[2], p.oh = y.d[1], p.ow = y.d[2];
   p.packs = cu_divide_by(written.d[3] / lanes), p.width = cu_divide_by(written.d[2]), p.height = cu_divide_by(written.d[1]);
   p.count = dor_shape_size(written) / lanes;
+  p.apart = c->stride;
   p.share = a ? 1.0f / (float)(a->kernel[0] * a->kernel[1]) : 1.0f / ((float)x.d[1] * (float)x.d[2]);
   return p;
 }
@@ -160,36 +167,37 @@ static pool pool_of(const dor_pool_attr *a, dor_shape x, dor_shape y, dor_shape 
 
 template <class T, int V> static void max_forward(const dor_call *c)
 {
-  pool p = pool_of(static_cast<const dor_pool_attr *>(c->attr), c->in[0].shape, c->out[0].shape, c->out[0].shape, V);
-  CU_LAUNCH((largest<T, V>), cu_grid(p.count), CU_BLOCK, 0, c->stream, p, static_cast<const T *>(c->in[0].data), static_cast<T *>(c->out[0].data),
+  pool p = pool_of(c, static_cast<const dor_pool_attr *>(c->attr), c->in[0].shape, c->out[0].shape, c->out[0].shape, V);
+  CU_LAUNCH((largest<T, V>), cu_fleet(c, cu_grid(p.count)), CU_BLOCK, 0, c->stream, p, static_cast<const T *>(c->in[0].data), static_cast<T *>(c->out[0].data),
             static_cast<uint8_t *>(c->out[1].data));
 }
 
 template <class T, int V> static void back(const dor_call *c)
 {
-  pool p = pool_of(static_cast<const dor_pool_attr *>(c->attr), c->out[0].shape, c->in[0].shape, c->out[0].shape, V);
-  CU_LAUNCH((gather_back<T, V>), cu_grid(p.count), CU_BLOCK, 0, c->stream, p, static_cast<const T *>(c->in[0].data),
+  pool p = pool_of(c, static_cast<const dor_pool_attr *>(c->attr), c->out[0].shape, c->in[0].shape, c->out[0].shape, V);
+  CU_LAUNCH((gather_back<T, V>), cu_fleet(c, cu_grid(p.count)), CU_BLOCK, 0, c->stream, p, static_cast<const T *>(c->in[0].data),
             c->nin > 1 ? static_cast<const uint8_t *>(c->in[1].data) : nullptr, static_cast<T *>(c->out[0].data));
 }
 
 template <class T, int V> static void average_forward(const dor_call *c)
 {
-  pool p = pool_of(static_cast<const dor_pool_attr *>(c->attr), c->in[0].shape, c->out[0].shape, c->out[0].shape, V);
-  CU_LAUNCH((average<T, V>), cu_grid(p.count), CU_BLOCK, 0, c->stream, p, static_cast<const T *>(c->in[0].data), static_cast<T *>(c->out[0].data));
+  pool p = pool_of(c, static_cast<const dor_pool_attr *>(c->attr), c->in[0].shape, c->out[0].shape, c->out[0].shape, V);
+  CU_LAUNCH((average<T, V>), cu_fleet(c, cu_grid(p.count)), CU_BLOCK, 0, c->stream, p, static_cast<const T *>(c->in[0].data), static_cast<T *>(c->out[0].data));
 }
 
 template <class T> static void global_forward(const dor_call *c)
 {
   dor_shape x = c->in[0].shape;
-  dim3 grid((unsigned)((x.d[3] + 31) / 32), (unsigned)x.d[0]);
-  CU_LAUNCH(global_average<T>, grid, dim3(32, LINES), 0, c->stream, static_cast<const T *>(c->in[0].data), x.d[1] * x.d[2], x.d[3],
+  dim3 grid = cu_fleet(c, dim3((unsigned)((x.d[3] + 31) / 32), (unsigned)x.d[0]));
+  CU_LAUNCH(global_average<T>, grid, dim3(32, LINES), 0, c->stream, static_cast<const T *>(c->in[0].data), x.d[1] * x.d[2], x.d[3], c->stride,
             static_cast<T *>(c->out[0].data));
 }
 
 template <class T, int V> static void global_back(const dor_call *c)
 {
-  pool p = pool_of(nullptr, c->out[0].shape, c->out[0].shape, c->out[0].shape, V);
-  CU_LAUNCH((spread_global<T, V>), cu_grid(p.count), CU_BLOCK, 0, c->stream, p, static_cast<const T *>(c->in[0].data), static_cast<T *>(c->out[0].data));
+  pool p = pool_of(c, nullptr, c->out[0].shape, c->out[0].shape, c->out[0].shape, V);
+  CU_LAUNCH((spread_global<T, V>), cu_fleet(c, cu_grid(p.count)), CU_BLOCK, 0, c->stream, p, static_cast<const T *>(c->in[0].data),
+            static_cast<T *>(c->out[0].data));
 }
 
 static void max_pool_run(const dor_call *c) { CU_BY_TYPE(c->in[0].dtype, T, BY_LANES(c->in[0].shape.d[3], T, V, max_forward<T, V>(c))) }
@@ -211,9 +219,9 @@ static dor_status prepare_global(const dor_prep *p, void **plan, size_t *scratch
   return prepare(p, plan, scratch);
 }
 
-DOR_CUDA_SCRATCH(max_pool, prepare)
-DOR_CUDA_SCRATCH(max_pool_dx, prepare)
-DOR_CUDA_SCRATCH(avg_pool, prepare)
-DOR_CUDA_SCRATCH(avg_pool_dx, prepare)
-DOR_CUDA_SCRATCH(global_pool, prepare_global)
-DOR_CUDA_SCRATCH(global_pool_dx, prepare)
+DOR_CUDA_FLEET(max_pool, prepare)
+DOR_CUDA_FLEET(max_pool_dx, prepare)
+DOR_CUDA_FLEET(avg_pool, prepare)
+DOR_CUDA_FLEET(avg_pool_dx, prepare)
+DOR_CUDA_FLEET(global_pool, prepare_global)
+DOR_CUDA_FLEET(global_pool_dx, prepare)
