@@ -72,7 +72,7 @@ static dor_status norm_infer(const dor_infer *c)
 {
   DOR_NEED(c->in[0].shape.n >= 2, SHAPE, "batch norm: wants x [...,C]");
   DOR_TRY(vectors(c, 1, dor_last_dim(c->in[0].shape)));
-  c->out[0].shape = c->in[0].shape;
+  c->out[0] = c->in[0];
   return DOR_OK;
 }
 
@@ -182,7 +182,7 @@ static dor_status dx_infer(const dor_infer *c)
 {
   DOR_NEED(c->in[0].shape.n >= 2 && dor_shape_same(c->in[0].shape, c->in[1].shape), SHAPE, "bn_dx: dy and x differ");
   DOR_TRY(vectors(c, 2, dor_last_dim(c->in[0].shape)));
-  c->out[0].shape = c->in[0].shape;
+  c->out[0] = c->in[0];
   return DOR_OK;
 }
 

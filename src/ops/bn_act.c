@@ -86,7 +86,7 @@ static dor_status bwd_infer(const dor_infer *c)
   DOR_NEED(c->nin == 5 || dor_shape_same(c->in[5].shape, x), SHAPE, "bn_bwd: y and x differ");
   for (int32_t i = 2; i < 5; i++)
     DOR_NEED(c->in[i].shape.n == 1 && c->in[i].shape.d[0] == dor_last_dim(x), SHAPE, "bn_bwd: input %d must be [%d]", i, dor_last_dim(x));
-  c->out[0].shape = x;
+  c->out[0] = c->in[1];
   c->out[1].shape = c->out[2].shape = c->in[2].shape;
   return DOR_OK;
 }

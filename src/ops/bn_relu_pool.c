@@ -36,6 +36,7 @@ static dor_status infer(const dor_infer *c)
   DOR_TRY(sizes(c->attr, x));
   DOR_TRY(vectors(c, 1, x.d[3]));
   c->out[0].shape = c->out[1].shape = pooled(x);
+  c->out[0].dtype = c->in[0].dtype;
   c->out[1].dtype = DOR_U8;
   return DOR_OK;
 }
@@ -112,7 +113,7 @@ static dor_status bwd_infer(const dor_infer *c)
   DOR_TRY(sizes(c->attr, x));
   DOR_TRY(vectors(c, 4, x.d[3]));
   for (int32_t i = 0; i < 3; i++) DOR_NEED(dor_shape_same(c->in[i].shape, pooled(x)), SHAPE, "bn_relu_pool_bwd: input %d is of another size", i);
-  c->out[0].shape = x;
+  c->out[0] = c->in[3];
   c->out[1].shape = c->out[2].shape = DOR_SHAPE(x.d[3]);
   return DOR_OK;
 }

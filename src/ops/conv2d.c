@@ -77,6 +77,7 @@ static dor_status infer(const dor_infer *c)
            "conv2d: w %s does not fit %d channels in %d groups", dor_shape_print(w, tw), x.d[3], a->groups);
   DOR_NEED(x.d[1] == a->size[0] && x.d[2] == a->size[1], SHAPE, "conv2d: attributes are of another size");
   c->out[0].shape = DOR_SHAPE(x.d[0], out_size(a, 0), out_size(a, 1), w.d[3]);
+  c->out[0].dtype = c->in[0].dtype;
   return DOR_OK;
 }
 
@@ -139,6 +140,7 @@ static dor_status dx_infer(const dor_infer *c)
   DOR_TRY(check(a, w.d[2] * a->groups, w.d[3]));
   DOR_NEED(dy.d[1] == out_size(a, 0) && dy.d[2] == out_size(a, 1), SHAPE, "conv2d_dx: dy is of another size");
   c->out[0].shape = DOR_SHAPE(dy.d[0], a->size[0], a->size[1], w.d[2] * a->groups);
+  c->out[0].dtype = c->in[0].dtype;
   return DOR_OK;
 }
 

@@ -38,6 +38,7 @@ static dor_status infer(const dor_infer *c)
   DOR_TRY(sizes(c->attr, x, w));
   DOR_TRY(vectors(c, 2, w.d[3]));
   c->out[0].shape = c->out[1].shape = pooled(x, w.d[3]);
+  c->out[0].dtype = c->in[0].dtype;
   c->out[1].dtype = DOR_U8;
   c->out[2].shape = c->out[3].shape = DOR_SHAPE(w.d[3]);
   return DOR_OK;
