@@ -3,7 +3,7 @@
  * dropout and its gradient: the same mask drawn twice, four elements a draw. */
 #include "base/rng.h"
 #include "kernels/reduce.h"
-#include "ops/ops.h"
+#include "ops/attrs.h"
 
 typedef struct mask { const float *x; float *y; uint64_t key, where; float p, scale; int64_t n; } mask;
 
@@ -21,7 +21,7 @@ static void run(const dor_call *c)
 {
   double p = ((const dor_dropout_attr *)c->attr)->p;
   int64_t n = dor_shape_size(c->in[0].shape);
-  mask m = {c->in[0].data, c->out[0].data, dor_rng_key(c->step->seed, c->key), dor_dropout_counter(c->step), (float)p, (float)(1 / (1 - p)), n};
+  mask m = {c->in[0].data, c->out[0].data, dor_rng_key(c->step->seed, c->key), dor_rng_where(c->step->step, c->step->micro), (float)p, (float)(1 / (1 - p)), n};
   dor_parallel(c->threads, (n + 3) / 4, 1024, body, &m);
 }
 

@@ -99,4 +99,44 @@ DOR_SCALAR float scalar_mse_slope(float x, float t) { return 2.0f * (x - t); }
 DOR_SCALAR float scalar_mae(float x, float t) { return x > t ? x - t : t - x; }
 DOR_SCALAR float scalar_mae_slope(float x, float t) { return x > t ? 1.0f : x < t ? -1.0f : 0.0f; }
 
+/* The short types, by whole numbers alone: nearest, ties to even, NaN stays NaN. */
+DOR_SCALAR uint32_t scalar_bits(float x)
+{
+  uint32_t u;
+  memcpy(&u, &x, sizeof u);
+  return u;
+}
+
+DOR_SCALAR float scalar_float(uint32_t u)
+{
+  float x;
+  memcpy(&x, &u, sizeof x);
+  return x;
+}
+
+DOR_SCALAR float scalar_from_bf16(uint16_t h) { return scalar_float((uint32_t)h << 16); }
+
+DOR_SCALAR uint16_t scalar_to_bf16(float x)
+{
+  uint32_t u = scalar_bits(x), near = u + 0x7fffu + (u >> 16 & 1u);
+  return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? u >> 16 | 0x40u : near >> 16);
+}
+
+DOR_SCALAR float scalar_from_f16(uint16_t h)
+{
+  uint32_t a = (uint32_t)(h & 0x7fffu) << 13, exponent = a & 0x0f800000u, normal = a + (112u << 23); /* from bias 15 to 127 */
+  float tiny = scalar_float(normal + (1u << 23)) - 0x1p-14f;
+  uint32_t u = exponent == 0 ? scalar_bits(tiny) : exponent == 0x0f800000u ? normal + (112u << 23) : normal;
+  return scalar_float(u | (uint32_t)(h & 0x8000u) << 16);
+}
+
+DOR_SCALAR uint16_t scalar_to_f16(float x)
+{
+  uint32_t u = scalar_bits(x), a = u & 0x7fffffffu, sign = u >> 16 & 0x8000u;
+  uint32_t tiny = scalar_bits(scalar_float(a) + 0.5f) - 0x3f000000u; /* below 2^-14: 0.5 has the step of binary16's smallest */
+  uint32_t near = (a - (112u << 23) + 0xfffu + (a >> 13 & 1u)) >> 13;
+  uint32_t half = a < 0x38800000u ? tiny : a < 0x477ff000u ? near : a <= 0x7f800000u ? 0x7c00u : 0x7e00u; /* 2^-14; 65520 */
+  return (uint16_t)(sign | half);
+}
+
 #endif

@@ -43,6 +43,9 @@ DOR_RNG_FN uint64_t dor_rng_key(uint64_t seed, uint64_t purpose)
   return z ^ (z >> 31);
 }
 
+/* The high counter of what is drawn in an update and its part of the batch. */
+DOR_RNG_FN uint64_t dor_rng_where(uint64_t step, uint64_t micro) { return step << 16 ^ micro; }
+
 /* Uniform in [0, 1), 24 bits: exact in float. */
 DOR_RNG_FN float dor_rng_unit(uint32_t bits) { return (float)(bits >> 8) * (1.0f / 16777216.0f); }
 

@@ -51,6 +51,8 @@ typedef struct dor_bn_act_attr { double eps; bool relu; } dor_bn_act_attr;
 typedef struct dor_bn_pool_attr { double eps; int32_t size[2]; } dor_bn_pool_attr; /* size: of x */
 typedef struct dor_bn_running_attr { double momentum, unbias; } dor_bn_running_attr; /* unbias: n / (n - 1) */
 
+typedef struct dor_cast_attr { int32_t dtype; } dor_cast_attr; /* a dor_dtype: of y */
+
 typedef struct dor_dropout_attr { double p; } dor_dropout_attr;
 
 typedef struct dor_ce_attr { double smoothing; } dor_ce_attr;

@@ -34,6 +34,7 @@ static dor_status grad(dor_graph *g, const dor_node *n, const dor_val gout[], do
 static const dor_case cases[] = {
     {.name = "small", .in = {DOR_DIMS(3, 5), DOR_DIMS(5)}},
     {.name = "image", .in = {DOR_DIMS(2, 7, 9, 17), DOR_DIMS(17)}},
+    {.name = "wide", .in = {DOR_DIMS(2, 3, 5, 16), DOR_DIMS(16)}},
     {0},
 };
 

@@ -25,7 +25,7 @@ static void ref(const dor_refcall *c)
   double p = ((const dor_dropout_attr *)c->attr)->p;
   int64_t n = dor_shape_size(c->type_out[0].shape);
   for (int64_t i = 0; i < n; i++) {
-    dor_rng4 r = dor_philox(dor_rng_key(c->step->seed, c->key), dor_dropout_counter(c->step), (uint64_t)i / 4);
+    dor_rng4 r = dor_philox(dor_rng_key(c->step->seed, c->key), dor_rng_where(c->step->step, c->step->micro), (uint64_t)i / 4);
     c->out[0][i] = dor_rng_unit(r.v[i % 4]) < (float)p ? 0 : c->in[0][i] / (1 - p);
   }
 }

@@ -52,6 +52,7 @@ static const dor_case cases[] = {
     {.name = "same", .in = {DOR_DIMS(3, 5), DOR_DIMS(3, 5)}},
     {.name = "channel", .in = {DOR_DIMS(2, 3, 4, 5), DOR_DIMS(5)}},
     {.name = "gate", .in = {DOR_DIMS(3, 4, 5, 7), DOR_DIMS(3, 7)}},
+    {.name = "wide", .in = {DOR_DIMS(3, 4, 5, 16), DOR_DIMS(3, 16)}},
     {0},
 };
 
@@ -78,6 +79,8 @@ static void db_ref(const dor_refcall *c)
 static const dor_case db_cases[] = {
     {.name = "channel", .in = {DOR_DIMS(2, 3, 4, 5), DOR_DIMS(2, 3, 4, 5), DOR_DIMS(5)}},
     {.name = "gate", .in = {DOR_DIMS(3, 4, 5, 7), DOR_DIMS(3, 4, 5, 7), DOR_DIMS(3, 7)}},
+    {.name = "wide", .in = {DOR_DIMS(2, 40, 30, 8), DOR_DIMS(2, 40, 30, 8), DOR_DIMS(2, 8)}},
+    {.name = "long", .in = {DOR_DIMS(2, 40, 30, 3), DOR_DIMS(2, 40, 30, 3), DOR_DIMS(3)}},
     {0},
 };
 

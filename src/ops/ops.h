@@ -43,9 +43,6 @@ dor_val dor_batch_norm(dor_graph *g, dor_val x, dor_val gamma, dor_val beta, con
  * output, stride^2 times too many, as the profiler of HRNet's authors counts; published figures are in that currency. */
 double dor_conv_macs(const dor_graph *g, bool charge_output);
 
-/* The random counter of a step and its part: dropout's "where". */
-static inline uint64_t dor_dropout_counter(const dor_step *s) { return s->step << 16 ^ s->micro; }
-
 /* Shared by op files. */
 DOR_MUST dor_status dor_infer_same(const dor_infer *c);  /* all inputs and the output alike */
 dor_cost dor_cost_stream(const dor_infer *c);            /* one operation an output element, every value moved once */

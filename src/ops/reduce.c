@@ -67,6 +67,9 @@ static const dor_case cases[] = {
     {.name = "columns", .attr = &(dor_reduce_attr){2}, .in = {DOR_DIMS(3, 35)}},
     {.name = "space", .attr = &(dor_reduce_attr){6}, .in = {DOR_DIMS(2, 3, 4, 5)}},
     {.name = "outside", .attr = &(dor_reduce_attr){9}, .in = {DOR_DIMS(2, 3, 4, 5)}},
+    {.name = "long", .attr = &(dor_reduce_attr){2}, .in = {DOR_DIMS(3, 3000)}},
+    {.name = "tall", .attr = &(dor_reduce_attr){1}, .in = {DOR_DIMS(3000, 8)}},
+    {.name = "maps", .attr = &(dor_reduce_attr){6}, .in = {DOR_DIMS(2, 30, 40, 5)}},
     {0},
 };
 
@@ -115,6 +118,8 @@ static const dor_case expand_cases[] = {
     {.name = "all", .attr = &(dor_expand_attr){2, {3, 5}, 3, 0.5}, .in = {DOR_DIMS(1)}},
     {.name = "space", .attr = &(dor_expand_attr){4, {2, 3, 4, 5}, 6, 1}, .in = {DOR_DIMS(2, 5)}},
     {.name = "outside", .attr = &(dor_expand_attr){4, {2, 3, 4, 5}, 9, 2}, .in = {DOR_DIMS(3, 4)}},
+    {.name = "wide", .attr = &(dor_expand_attr){4, {2, 3, 4, 8}, 6, 1}, .in = {DOR_DIMS(2, 8)}},
+    {.name = "alike", .attr = &(dor_expand_attr){2, {3, 16}, 2, 1}, .in = {DOR_DIMS(3)}},
     {0},
 };
 

@@ -43,6 +43,7 @@ static dor_status grad(dor_graph *g, const dor_node *n, const dor_val gout[], do
 
 static const dor_case cases[] = {
     {.name = "x2", .attr = &(dor_size_attr){{6, 4}}, .in = {DOR_DIMS(2, 3, 2, 5)}},
+    {.name = "wide", .attr = &(dor_size_attr){{9, 2}}, .in = {DOR_DIMS(2, 3, 4, 8)}},
     {.name = "odd", .attr = &(dor_size_attr){{7, 3}}, .in = {DOR_DIMS(1, 3, 5, 3)}},
     {0},
 };
@@ -61,6 +62,7 @@ static void dx_ref(const dor_refcall *c)
 
 static const dor_case dx_cases[] = {
     {.name = "x2", .attr = &(dor_size_attr){{3, 2}}, .in = {DOR_DIMS(2, 6, 4, 5)}},
+    {.name = "wide", .attr = &(dor_size_attr){{3, 4}}, .in = {DOR_DIMS(2, 9, 2, 8)}},
     {.name = "odd", .attr = &(dor_size_attr){{3, 5}}, .in = {DOR_DIMS(1, 7, 3, 3)}},
     {0},
 };

@@ -120,6 +120,9 @@ static const dor_case transpose_cases[] = {
     {.name = "matrix", .attr = &(dor_transpose_attr){{1, 0}}, .in = {DOR_DIMS(3, 5)}},
     {.name = "nchw", .attr = &(dor_transpose_attr){{0, 3, 1, 2}}, .in = {DOR_DIMS(2, 3, 4, 5)}},
     {.name = "five", .attr = &(dor_transpose_attr){{4, 2, 0, 3, 1}}, .in = {DOR_DIMS(2, 3, 2, 3, 4)}},
+    {.name = "tiles", .attr = &(dor_transpose_attr){{0, 2, 1}}, .in = {DOR_DIMS(2, 37, 70)}},
+    {.name = "rows", .attr = &(dor_transpose_attr){{1, 0, 2}}, .in = {DOR_DIMS(3, 5, 8)}},
+    {.name = "ones", .attr = &(dor_transpose_attr){{2, 1, 0}}, .in = {DOR_DIMS(4, 6, 1)}},
     {0},
 };
 
@@ -180,6 +183,8 @@ static dor_status slice_grad(dor_graph *g, const dor_node *n, const dor_val gout
 static const dor_case slice_cases[] = {
     {.name = "matrix", .attr = &(dor_slice_attr){{1, 2}, {2, 2}}, .in = {DOR_DIMS(3, 5)}},
     {.name = "channels", .attr = &(dor_slice_attr){{0, 0, 0, 1}, {2, 3, 4, 3}}, .in = {DOR_DIMS(2, 3, 4, 5)}},
+    {.name = "wide", .attr = &(dor_slice_attr){{1, 0, 8}, {2, 5, 8}}, .in = {DOR_DIMS(4, 5, 24)}},
+    {.name = "rows", .attr = &(dor_slice_attr){{0, 2, 0}, {3, 2, 4}}, .in = {DOR_DIMS(3, 5, 4)}},
     {0},
 };
 
@@ -217,6 +222,7 @@ static dor_status pad_grad(dor_graph *g, const dor_node *n, const dor_val gout[]
 static const dor_case pad_cases[] = {
     {.name = "matrix", .attr = &(dor_pad_attr){{1, 0}, {0, 2}}, .in = {DOR_DIMS(3, 5)}},
     {.name = "image", .attr = &(dor_pad_attr){{0, 1, 2, 0}, {0, 2, 1, 0}}, .in = {DOR_DIMS(2, 3, 4, 5)}},
+    {.name = "wide", .attr = &(dor_pad_attr){{0, 1, 8}, {2, 0, 16}}, .in = {DOR_DIMS(3, 2, 8)}},
     {0},
 };
 
@@ -285,6 +291,7 @@ static const dor_case concat_cases[] = {
     {.name = "vectors", .attr = &(dor_axis_attr){1}, .in = {DOR_DIMS(3, 5), DOR_DIMS(3, 2), DOR_DIMS(3, 1)}, .nin = 3},
     {.name = "rows", .attr = &(dor_axis_attr){0}, .in = {DOR_DIMS(3, 5), DOR_DIMS(2, 5)}, .nin = 2},
     {.name = "channels", .attr = &(dor_axis_attr){3}, .in = {DOR_DIMS(2, 3, 4, 5), DOR_DIMS(2, 3, 4, 7)}, .nin = 2},
+    {.name = "wide", .attr = &(dor_axis_attr){1}, .in = {DOR_DIMS(2, 3, 8), DOR_DIMS(2, 1, 8)}, .nin = 2},
     {0},
 };
 

@@ -31,6 +31,7 @@ static const dor_case cases[] = {
     {.name = "small", .in = {DOR_DIMS(3, 5)}},
     {.name = "two", .in = {DOR_DIMS(33, 2)}},
     {.name = "map", .in = {DOR_DIMS(2, 3, 4, 7)}},
+    {.name = "wide", .in = {DOR_DIMS(5, 70)}},
     {0},
 };
 
@@ -51,6 +52,7 @@ static void bwd_ref(const dor_refcall *c)
 
 static const dor_case bwd_cases[] = {
     {.name = "small", .in = {DOR_DIMS(3, 5), DOR_DIMS(3, 5)}, .fill = {DOR_FILL_PROBABILITY}},
+    {.name = "wide", .in = {DOR_DIMS(5, 70), DOR_DIMS(5, 70)}, .fill = {DOR_FILL_PROBABILITY}},
     {0},
 };
 

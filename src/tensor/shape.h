@@ -17,6 +17,8 @@ static inline const char *dor_dtype_name(dor_dtype t)
   return t == DOR_F32 ? "f32" : t == DOR_BF16 ? "bf16" : t == DOR_F16 ? "f16" : t == DOR_I32 ? "i32" : "u8";
 }
 
+static inline bool dor_dtype_narrow(dor_dtype t) { return t == DOR_BF16 || t == DOR_F16; } /* what activations may be stored in */
+
 enum { DOR_MAX_DIMS = 5 };
 
 typedef struct dor_shape {
