@@ -47,6 +47,7 @@ help:
 	@echo "make bench      time dorsum beside PyTorch (PYTHON=/path/to/python with torch)"
 	@echo "make lint floors size docs   the house rules, the reference pages"
 	@echo "make mutants    break the code in small ways: do the tests notice?"
+	@echo "make cudnn-plans   can cuDNN serve every graph of the models on an H200? (minutes; no GPU needed)"
 	@echo "make asan       the tests under the address and undefined-behaviour sanitizers"
 	@echo "make reproduce EXP=name   an experiment of experiments/ against its expect.cfg"
 	@echo "make install clean"
@@ -136,3 +137,14 @@ clean:
 
 -include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC)) $(EMUOBJ:.o=.d)
 .PHONY: always help all check test demo deps asan fuzz bench floors lint size mutants docs reproduce install clean
+
+# Has cuDNN a plan for every graph that the models ask for? tools/cudnn_plans.c, wherever CUDA's and cuDNN's files are; no driver is needed.
+CUDA_HOME ?= /usr/local/cuda
+PLANSRC   := src/backend/cuda/descriptor.c $(sort $(wildcard src/backend/cuda/dnn*.c)) tools/cudnn_plans.c
+$(call OBJ,$(PLANSRC)): CPUFLAGS = -isystem $(CUDA_HOME)/include -DDOR_CUDA_STUB='"$(CUDA_HOME)/lib64/stubs/libcuda.so"'
+$(B)/cudnn-plans: $(call OBJ,$(PLANSRC)) $(CUSRC:%.cu=$(B)/emu/%.o) $(B)/libdorsum.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(LIBS) -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcudnn -lcudart -ldl -o $@
+cudnn-plans: $(B)/cudnn-plans
+	$(Q)$< tests/fixtures/h200.json all
+.PHONY: cudnn-plans
+-include $(PLANSRC:%.c=$(B)/%.d)

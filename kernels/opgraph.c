@@ -142,9 +142,17 @@ static void print_tensor(const dor_og_tensor *t, dor_str *out)
   dor_str_fmt(out, ":%s[%d,%d,%d,%d]", dor_dtype_name(t->dtype), t->dim[0], t->dim[1], t->dim[2], t->dim[3]);
 }
 
+static const char *const names[DOR_OG_KINDS] = {"turn", "fold", "conv", "dx", "dw", "add", "mul", "relu", "sums", "turn_back", "moments"};
+
+void dor_og_names(const dor_opgraph *g, dor_str *out)
+{
+  bool first = true;
+  for (int32_t i = 0; i < g->nop; i++)
+    if (!dor_og_is_own(g->op[i].kind)) dor_str_fmt(out, "%s%s", first ? "" : "+", names[g->op[i].kind]), first = false;
+}
+
 void dor_og_print(const dor_opgraph *g, dor_str *out)
 {
-  static const char *const names[DOR_OG_KINDS] = {"turn", "fold", "conv", "dx", "dw", "add", "mul", "relu", "sums", "turn_back", "moments"};
   const dor_conv2d_attr *a = &g->conv;
   for (int32_t i = 0; i < g->nop; i++) {
     dor_str_fmt(out, "%s%s(", i ? " " : "", names[g->op[i].kind]);

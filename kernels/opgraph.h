@@ -81,6 +81,7 @@ bool dor_og_is_own(dor_og_kind k);     /* done by an own kernel, not by cuDNN */
 bool dor_og_is_inside(const dor_opgraph *g, dor_og v); /* does cuDNN's graph touch it? */
 dor_dtype dor_og_type(const dor_opgraph *g);             /* of the maps that are convolved */
 size_t dor_og_bytes(const dor_og_tensor *t);
+void dor_og_names(const dor_opgraph *g, dor_str *out);   /* cuDNN's part in short: "conv+mul+add+relu" */
 void dor_og_print(const dor_opgraph *g, dor_str *out);   /* one line; the same for the same graph: a key of plan caches */
 
 #endif

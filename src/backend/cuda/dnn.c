@@ -21,7 +21,7 @@ typedef struct plan {
   dor_descs all;
   dor_dnn_choice choice;
   size_t offset[DOR_OG_TENSORS], workspace; /* in scratch */
-  char name[64];
+  char name[120];
 } plan;
 
 typedef struct bound { /* of one instance */
@@ -212,6 +212,14 @@ static size_t lay_out(plan *p)
   return total;
 }
 
+static void name_plan(plan *p)
+{
+  dor_str names = {0};
+  dor_og_names(&p->graph, &names);
+  snprintf(p->name, sizeof p->name, "%s by engine %lld%s", names.s ? names.s : "", (long long)p->choice.engine, p->choice.compiled ? ", compiled" : "");
+  dor_str_release(&names);
+}
+
 dor_status dor_dnn_graph(const dor_library *l, const dor_opgraph *g, void **out, size_t *scratch)
 {
   dor_dnn *d = ((dor_cuda_handles *)l->self)->dnn;
@@ -223,7 +231,7 @@ dor_status dor_dnn_graph(const dor_library *l, const dor_opgraph *g, void **out,
     drop(p);
     return s;
   }
-  snprintf(p->name, sizeof p->name, "engine %lld%s", (long long)p->choice.engine, p->choice.compiled ? ", compiled" : "");
+  name_plan(p);
   *scratch = lay_out(p);
   *out = p;
   return DOR_OK;

@@ -22,10 +22,13 @@ static char *path_of(const dor_dnn *d, const char *key, dor_arena *a)
   return dor_path_join(a, d->is.cache, name);
 }
 
-static dor_status revive(const char *json, dor_descs *all, dor_dnn_choice *c)
+/* cuDNN 9.19 reads a plan's text only beside a handle, and falls over without one. */
+static dor_status revive(const dor_dnn *d, const char *json, dor_descs *all, dor_dnn_choice *c)
 {
   int64_t n, found = 0;
+  cudnnHandle_t handle = d->handle;
   DOR_TRY(dor_desc_make(all, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &c->plan));
+  DOR_TRY(dor_desc_set(c->plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle));
   DOR_TRY(dor_desc_set(c->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)strlen(json), json));
   DOR_TRY(dor_desc_done(c->plan, "a plan from its file"));
   DOR_TRY(dor_desc_check(cudnnBackendGetAttribute(c->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n, &found), "a plan's workspace"));
@@ -52,12 +55,13 @@ dor_status dor_dnn_load(const dor_dnn *d, const char *key, dor_descs *all, dor_d
   size_t n;
   int32_t before = all->n;
   *found = false;
+  if (!d->handle) return DOR_OK;
   const char *path = path_of(d, key, &a), *json = NULL;
   dor_status s = path ? dor_io_read(path, LARGEST, &text, &n) : DOR_FAIL(NOMEM, "a plan's path");
   dor_arena_release(&a);
   if (s) return s == DOR_E_NOMEM ? s : DOR_OK;
   json = body(text, key, out);
-  *found = json && !revive(json, all, out);
+  *found = json && !revive(d, json, all, out);
   if (!*found) dor_desc_keep(all, before);
   dor_free(text);
   return DOR_OK;

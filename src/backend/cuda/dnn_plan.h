@@ -37,7 +37,7 @@ DOR_MUST dor_status dor_dnn_pack(dor_descs *all, const dor_opgraph *g, void *con
 /* Seconds that a plan takes with cold caches, on memory of its own. errors DEVMEM, DEVICE, UNSUPPORTED: it does not run */
 DOR_MUST dor_status dor_dnn_time(const dor_dnn *d, const dor_opgraph *g, const dor_dnn_choice *c, double *time_s);
 
-/* Plans in files, by the text of what was asked. Missing, damaged or refused by cuDNN: found is false. */
+/* Plans in files, by the text of what was asked. Missing, damaged, refused by cuDNN, or no device to read it for: found is false. */
 DOR_MUST dor_status dor_dnn_load(const dor_dnn *d, const char *key, dor_descs *all, dor_dnn_choice *out, bool *found);
 DOR_MUST dor_status dor_dnn_save(const dor_dnn *d, const char *key, const dor_dnn_choice *c);
 
