@@ -59,16 +59,20 @@ __device__ __forceinline__ moments<V> stretch(const T *x, const float (&origin)[
   return m;
 }
 
+template <int V> __device__ __forceinline__ void put_moments(const moments<V> &m, float (&part)[2 * V + 1][CU_BLOCK], uint32_t t)
+{
+  part[2 * V][t] = m.n;
+#pragma unroll
+  for (int i = 0; i < V; i++) part[i][t] = m.mean[i], part[V + i][t] = m.squares[i];
+}
+
 /* m of the block's first row of threads becomes that of all its rows. */
 template <int V> static __device__ __forceinline__ void merge_block(const columns &s, const column_place &p, moments<V> &m)
 {
   __shared__ float part[2 * V + 1][CU_BLOCK];
   const uint32_t t = threadIdx.x;
+  put_moments(m, part, t);
   for (uint32_t half = column_half(s.tall); half; half /= 2) {
-    __syncthreads();
-    part[2 * V][t] = m.n;
-#pragma unroll
-    for (int i = 0; i < V; i++) part[i][t] = m.mean[i], part[V + i][t] = m.squares[i];
     __syncthreads();
     if (p.down >= half || p.down + half >= s.tall) continue;
     const uint32_t with = t + half * s.across;
@@ -77,6 +81,7 @@ template <int V> static __device__ __forceinline__ void merge_block(const column
 #pragma unroll
     for (int i = 0; i < V; i++) other.mean[i] = part[i][with], other.squares[i] = part[V + i][with];
     merge(m, other);
+    put_moments(m, part, t);
   }
 }
 

@@ -132,7 +132,7 @@ template <class T> void products(const dor_call *c, const dor_view &x, int32_t c
 /* ---- forward ---- */
 
 /* mean and var of y, and the weights [10,C] that turn x into bn(x * w). */
-template <class T> __global__ void scale_weights(picture s, const T *w, const float *gamma, const float *beta, double eps, const double *gram,
+__global__ void scale_weights(picture s, const float *w, const float *gamma, const float *beta, double eps, const double *gram,
                                                  float *mean, float *var, float *scaled)
 {
   const double n = (double)s.n * s.h * s.w;
@@ -140,14 +140,14 @@ template <class T> __global__ void scale_weights(picture s, const T *w, const fl
   for (int64_t o = cu_first(); o < c; o += cu_stride()) {
     double m = 0, v = 0;
     for (int a = 0; a < TAPS; a++) {
-      const double wa = (double)real(w[a * c + o]);
+      const double wa = (double)w[a * c + o];
       m += wa * gram[PAIRS + a] / n;
       for (int b = 0; b < TAPS; b++)
-        v += wa * (double)real(w[b * c + o]) * (product(gram, a, b) / n - gram[PAIRS + a] / n * (gram[PAIRS + b] / n));
+        v += wa * (double)w[b * c + o] * (product(gram, a, b) / n - gram[PAIRS + a] / n * (gram[PAIRS + b] / n));
     }
     if (v < 0) v = 0;
     const double scale = (double)gamma[o] / sqrt(v + eps);
-    for (int a = 0; a < TAPS; a++) scaled[a * c + o] = (float)((double)real(w[a * c + o]) * scale);
+    for (int a = 0; a < TAPS; a++) scaled[a * c + o] = (float)((double)w[a * c + o] * scale);
     scaled[TAPS * c + o] = (float)((double)beta[o] - m * scale);
     mean[o] = (float)m;
     var[o] = (float)v;
@@ -223,7 +223,7 @@ template <class T, int V> void forward(const dor_call *c)
   const picture s = windows_of(c->in[0].shape, c->in[1].shape.d[3]);
   const T *x = (const T *)c->in[0].data;
   products<T>(c, c->in[0], s.channels);
-  CU_LAUNCH(scale_weights<T>, cu_grid(s.channels), CU_BLOCK, 0, c->stream, s, (const T *)c->in[1].data, (const float *)c->in[2].data,
+  CU_LAUNCH(scale_weights, cu_grid(s.channels), CU_BLOCK, 0, c->stream, s, (const float *)c->in[1].data, (const float *)c->in[2].data,
             (const float *)c->in[3].data, eps_of(c), gram_of(c), (float *)c->out[2].data, (float *)c->out[3].data, weights_of(c));
   launch_each_row<V>(c, s.count, s.channels, stem_rows<T, V>{s, x, (T *)c->out[0].data, (uint8_t *)c->out[1].data, weights_of(c)});
 }
@@ -277,7 +277,7 @@ struct fold_stem {
 };
 
 /* One channel of dw, dgamma, dbeta: with a g + b (y - mean) + rest the gradient of the map, dw is its sum times x. */
-template <class T> __global__ void finish_weights(picture s, const T *w, const float *mean, const float *var, const float *gamma, double eps,
+__global__ void finish_weights(picture s, const float *w, const float *mean, const float *var, const float *gamma, double eps,
                                                   const double *gram, const double *sums, float *dw, float *dgamma, float *dbeta)
 {
   const double n = (double)s.n * s.h * s.w;
@@ -285,12 +285,12 @@ template <class T> __global__ void finish_weights(picture s, const T *w, const f
   for (int64_t o = cu_first(); o < c; o += cu_stride()) {
     const double m = (double)mean[o], g = sums[TAPS * c + o], inverse = 1 / sqrt((double)var[o] + eps);
     double slope = -m * g;
-    for (int t = 0; t < TAPS; t++) slope += (double)real(w[t * c + o]) * sums[t * c + o];
+    for (int t = 0; t < TAPS; t++) slope += (double)w[t * c + o] * sums[t * c + o];
     slope *= inverse;
     const double a = (double)gamma[o] * inverse, b = -a * inverse * slope / n, rest = -a * g / n - b * m;
     for (int t = 0; t < TAPS; t++) {
       double map = 0;
-      for (int u = 0; u < TAPS; u++) map += product(gram, t, u) * (double)real(w[u * c + o]);
+      for (int u = 0; u < TAPS; u++) map += product(gram, t, u) * (double)w[u * c + o];
       dw[t * c + o] = (float)(a * sums[t * c + o] + b * map + rest * gram[PAIRS + t]);
     }
     dgamma[o] = (float)slope;
@@ -310,7 +310,7 @@ template <class T, int V> void backward(const dor_call *c)
   auto kernel = sum_columns<TAPS + 1, V, stem_sum_rows<T, V>>;
   CU_LAUNCH(kernel, dim3(blocks.blocks, blocks.tiles), CU_BLOCK, 0, c->stream, blocks, in, part);
   launch_fold<TAPS + 1>(c, part, blocks.blocks, s.channels, fold_stem{sums, s.channels});
-  CU_LAUNCH(finish_weights<T>, cu_grid(s.channels), CU_BLOCK, 0, c->stream, s, (const T *)c->in[4].data, (const float *)c->in[5].data,
+  CU_LAUNCH(finish_weights, cu_grid(s.channels), CU_BLOCK, 0, c->stream, s, (const float *)c->in[4].data, (const float *)c->in[5].data,
             (const float *)c->in[6].data, (const float *)c->in[7].data, eps_of(c), gram_of(c), sums, (float *)c->out[0].data, (float *)c->out[1].data,
             (float *)c->out[2].data);
 }

@@ -49,6 +49,7 @@ typedef struct dor_backend {
   dor_status (*copy_in)(void *device, const void *host, size_t bytes);
   dor_status (*copy_out)(void *host, const void *device, size_t bytes);
   const dor_device *device;                       /* NULL: memory is the host's */
+  bool narrow;                                    /* its kernels take activations in bf16 and f16 */
   const struct dor_library *library;              /* for dor_prep.library; NULL: no library kernels */
 } dor_backend;
 
@@ -61,6 +62,8 @@ extern const dor_backend dor_backend_plain; /* own portable kernels alone: what 
 const dor_backend *dor_backend_find(const char *name);
 bool dor_backend_has(const void *backend, const dor_op *op); /* for dor_graph_fuse */
 
+typedef enum dor_format { DOR_FORMAT_FP32, DOR_FORMAT_BF16, DOR_FORMAT_FP16 } dor_format; /* of activations; all else is float */
+
 typedef struct dor_program_options {
   int32_t threads;            /* per instance; 0: 1 */
   bool no_fuse;               /* run the graph as written */
@@ -68,6 +71,7 @@ typedef struct dor_program_options {
   const char *conv;           /* "auto" (NULL), "direct", "winograd" */
   dor_isa isa;                /* with cap_isa: no more than this */
   bool cap_isa;
+  dor_format precision;    /* of a program that computes activations: not of updates */
 } dor_program_options;
 
 typedef struct dor_program dor_program;

@@ -21,6 +21,13 @@ static dor_status conv_choice(const char *text, dor_conv_choice *out)
   return DOR_FAIL(ARG, "cpu.conv must be one of auto|direct|winograd, got '%s'", text);
 }
 
+static dor_status narrow(dor_program *p, dor_format precision)
+{
+  if (precision == DOR_FORMAT_FP32) return DOR_OK;
+  DOR_NEED(p->backend->narrow, UNSUPPORTED, "the %s backend computes in float32 alone", p->backend->name);
+  return dor_graph_narrow(&p->graph, &(dor_narrowing){precision == DOR_FORMAT_BF16 ? DOR_BF16 : DOR_F16, dor_op_mark, dor_cast});
+}
+
 static dor_status adopt(dor_program *p, const dor_program_options *o)
 {
   const dor_backend *b = p->backend;
@@ -33,6 +40,7 @@ static dor_status adopt(dor_program *p, const dor_program_options *o)
   if (o->cap_isa && o->isa < p->isa) p->isa = o->isa;
   DOR_TRY(conv_choice(o->conv, &p->conv));
   DOR_TRY(dor_graph_prune(&p->graph)); /* first: a reader that nobody needs would keep a chain from fusing */
+  DOR_TRY(narrow(p, o->precision));
   return o->no_fuse ? DOR_OK : dor_graph_fuse(&p->graph, dor_fuse_rows, dor_backend_has, b);
 }
 

@@ -178,6 +178,14 @@ bool dor_match_needed(const dor_match *m, dor_val v); /* does somebody outside t
 typedef struct dor_fuse_row { const dor_op *fused; const dor_op *chain[DOR_CHAIN]; } dor_fuse_row;
 DOR_MUST dor_status dor_graph_fuse(dor_graph *g, const dor_fuse_row *rows, bool (*has)(const void *backend, const dor_op *op), const void *backend);
 
+/* Store activations and their gradients in 16 bits; before fusion. Blocks, inputs and kept values stay in float. */
+typedef struct dor_narrowing {
+  dor_dtype dtype;                                           /* BF16 or F16 */
+  char (*mark)(const dor_op *op, bool output, int32_t i);    /* 'x': may be so stored, 'X': float is cast for this op, '-': stays as the op says */
+  dor_val (*cast)(struct dor_graph *g, dor_val x, dor_dtype to); /* appends the node */
+} dor_narrowing;
+DOR_MUST dor_status dor_graph_narrow(dor_graph *g, const dor_narrowing *how);
+
 /* Drop nodes whose outputs nobody reads or keeps. */
 DOR_MUST dor_status dor_graph_prune(dor_graph *g);
 

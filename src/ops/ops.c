@@ -35,13 +35,15 @@ static const narrow narrows[DOR_OP_COUNT] = {
 #undef NARROW
 };
 
-bool dor_op_narrow(const dor_op *op, bool output, int32_t i)
+char dor_op_mark(const dor_op *op, bool output, int32_t i)
 {
   const char *mark = output ? narrows[op->id].out : narrows[op->id].in;
-  if (!mark) return false;
+  if (!mark) return '-';
   size_t last = strlen(mark) - 1;
-  return mark[(size_t)i < last ? (size_t)i : last] == 'x';
+  return mark[(size_t)i < last ? (size_t)i : last];
 }
+
+bool dor_op_narrow(const dor_op *op, bool output, int32_t i) { return dor_op_mark(op, output, i) != '-'; }
 
 dor_status dor_infer_same(const dor_infer *c)
 {

@@ -348,6 +348,6 @@ const dor_backend *test_backend_emu(void)
     missed[i] = dor_column_own[i] ? &missing : NULL;
   }
   emu = (dor_backend){.name = "emu", .column = {libraries, owns, missed}, .isa = plain, .enter = dor_backend_cpu.enter, .alloc = pin, .free = dor_block_free,
-                      .copy_in = copy_now, .copy_out = copy_now, .device = &functions};
+                      .copy_in = copy_now, .copy_out = copy_now, .device = &functions, .narrow = true};
   return &emu;
 }

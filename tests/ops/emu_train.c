@@ -38,7 +38,7 @@ static dor_val build_loss(side *s, dor_graph *g, const char *model, dor_shape sh
   return dor_softmax_ce(g, y, label, weight, DOR_NONE, 0.1);
 }
 
-static void build(side *s, const dor_backend *b, const char *model, dor_shape shape, dor_optim_rule rule)
+static void build(side *s, const dor_backend *b, const char *model, dor_shape shape, dor_optim_rule rule, dor_format precision)
 {
   const dor_optim_cfg optim = {.rule = rule, .momentum = 0.9, .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 1e-2, .clip = 1};
   dor_graph g;
@@ -46,7 +46,7 @@ static void build(side *s, const dor_backend *b, const char *model, dor_shape sh
   dor_val loss = build_loss(s, &g, model, shape), one = dor_graph_input(&g, "one", (dor_type){DOR_SHAPE(1), DOR_F32});
   dor_graph_keep(&g, loss, "loss");
   OK(dor_graph_grad_params(&g, &dor_op_add, &dor_op_add_into, loss, one, false));
-  OK(dor_program_build(&s->accumulate, &g, b, &(dor_program_options){.name = "accumulate"}));
+  OK(dor_program_build(&s->accumulate, &g, b, &(dor_program_options){.name = "accumulate", .precision = precision}));
   dor_graph_init(&g, &s->params, true);
   OK(dor_optim_build(&g, &optim));
   const size_t moments = dor_optim_moment_bytes(&s->params, &optim);
@@ -115,16 +115,22 @@ static double apart(const void *a, const void *b, size_t bytes)
 
 /* Sums are taken in another order, and seven steps let that grow. Adam would bring it up to its step size in biases before a batch norm,
  * whose gradient is nothing but rounding: the CNN learns by momentum. */
-static const double LOSS = 1e-5, GRADIENT = 1e-3, WEIGHT = 1e-3;
+static const struct bounds { double loss, gradient, weight; } bounds[] = {
+    [DOR_FORMAT_FP32] = {1e-5, 1e-3, 1e-3},
+    [DOR_FORMAT_BF16] = {5e-3, 4e-1, 1e-3}, /* of the largest gradient: a rounding makes another pixel the largest of its window */
+    [DOR_FORMAT_FP16] = {1e-3, 2e-1, 3e-4},
+};
+static const char *const precisions[] = {"fp32", "bf16", "fp16"};
 
-static void compare(const char *model, const side *emu, const side *cpu)
+static void compare(const char *model, const side *emu, const side *cpu, dor_format precision)
 {
   double loss = 0;
   for (int k = 0; k < STEPS; k++) loss = fmax(loss, fabs(emu->losses[k] / cpu->losses[k] - 1));
   const double gradient = apart(emu->store.host[DOR_GRAD], cpu->store.host[DOR_GRAD], cpu->params.param_bytes);
   const double weight = apart(emu->store.host[DOR_PARAM], cpu->store.host[DOR_PARAM], cpu->params.param_bytes);
-  print_message("    %s, %d steps: losses within %.1e, gradients %.1e, weights %.1e\n", model, STEPS, loss, gradient, weight);
-  CHECK(loss < LOSS && gradient < GRADIENT && weight < WEIGHT, "%s: the emulated device trains otherwise", model);
+  const struct bounds *b = &bounds[precision];
+  print_message("    %s in %s, %d steps: losses within %.1e, gradients %.1e, weights %.1e\n", model, precisions[precision], STEPS, loss, gradient, weight);
+  CHECK(loss < b->loss && gradient < b->gradient && weight < b->weight, "%s: the emulated device trains otherwise", model);
   CHECK(cpu->losses[0] != cpu->losses[STEPS - 1], "%s: nothing is learnt", model);
 }
 
@@ -139,21 +145,29 @@ static int served_by(const side *s, const char *what)
   return n;
 }
 
-static void check_model(const char *model, dor_shape shape, dor_optim_rule rule)
+static void check_model(const char *model, dor_shape shape, dor_optim_rule rule, dor_format precision)
 {
   side emu = {0}, cpu = {0};
   const int64_t replays = test_emu_replays;
-  build(&emu, test_backend_emu(), model, shape, rule);
-  build(&cpu, &dor_backend_cpu, model, shape, rule);
+  build(&emu, test_backend_emu(), model, shape, rule, precision);
+  build(&cpu, &dor_backend_cpu, model, shape, rule, DOR_FORMAT_FP32);
   start(&emu), start(&cpu);
   train(&emu, dor_shape_size(shape) / BATCH), train(&cpu, dor_shape_size(shape) / BATCH);
   CHECK(test_emu_replays - replays == 2 * (STEPS - 1), "%lld graphs replayed", (long long)(test_emu_replays - replays));
-  compare(model, &emu, &cpu);
+  compare(model, &emu, &cpu, precision);
   print_message("    %s: %d nodes by own CUDA kernels, %d in place of libraries\n", model, served_by(&emu, "_cuda\n") + served_by(&emu, "_cuda scratch"),
                 served_by(&emu, "in place of"));
   release(&emu), release(&cpu);
   cuemu_complaint = NULL;
 }
 
-TEST(emu_device_trains_a_cnn_as_the_cpu_does) { check_model("silhouette_cnn", DOR_SHAPE(BATCH, 32, 24, 1), DOR_RULE_SGD); }
-TEST(emu_device_trains_an_mlp_as_the_cpu_does) { check_model("mlp", DOR_SHAPE(BATCH, 19), DOR_RULE_ADAM); }
+TEST(emu_device_trains_a_cnn_as_the_cpu_does) { check_model("silhouette_cnn", DOR_SHAPE(BATCH, 32, 24, 1), DOR_RULE_SGD, DOR_FORMAT_FP32); }
+TEST(emu_device_trains_an_mlp_as_the_cpu_does) { check_model("mlp", DOR_SHAPE(BATCH, 19), DOR_RULE_ADAM, DOR_FORMAT_FP32); }
+
+TEST(emu_device_trains_in_bf16)
+{
+  check_model("silhouette_cnn", DOR_SHAPE(BATCH, 32, 24, 1), DOR_RULE_SGD, DOR_FORMAT_BF16);
+  check_model("mlp", DOR_SHAPE(BATCH, 19), DOR_RULE_SGD, DOR_FORMAT_BF16);
+}
+
+TEST(emu_device_trains_in_fp16) { check_model("silhouette_cnn", DOR_SHAPE(BATCH, 32, 24, 1), DOR_RULE_SGD, DOR_FORMAT_FP16); }
