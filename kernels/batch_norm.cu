@@ -86,8 +86,9 @@ template <int V> static __device__ __forceinline__ void merge_block(const column
 }
 
 /* part [blocks,2,C]: means relative to the first row, sums of squares about them */
-template <class T, int V> __global__ void __launch_bounds__(CU_BLOCK) moments_of_blocks(columns s, const T *x, float *part)
+template <class T, int V> __global__ void __launch_bounds__(CU_BLOCK) moments_of_blocks(columns s, const T *x, float *part, size_t stride)
 {
+  cu_to_model(stride, x, part);
   const column_place p = place_in<V>(s);
   moments<V> all = {};
   if (p.on) {
@@ -110,6 +111,7 @@ template <class T> struct fold_moments {
   const T *x;
   float *mean, *var;
   int64_t rows, even, rest, tall;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, x, mean, var); }
   __device__ __forceinline__ void take(int32_t b, double (&v)[2]) const
   {
     const int64_t left = rest - b * tall, n = even + (left < 0 ? 0 : left < tall ? left : tall);
@@ -130,7 +132,7 @@ template <class T, int V> void stats(const dor_call *c)
   columns s = sums_of(rows_of(c->in[0].shape), channels_of(c->in[0].shape), V);
   float *part = (float *)c->scratch;
   auto kernel = moments_of_blocks<T, V>;
-  CU_LAUNCH(kernel, dim3(s.blocks, s.tiles), CU_BLOCK, 0, c->stream, s, x, part);
+  CU_LAUNCH(kernel, cu_fleet(c, dim3(s.blocks, s.tiles)), CU_BLOCK, 0, c->stream, s, x, part, c->stride);
   const int64_t tall = s.tall, round = tall * s.blocks;
   fold_moments<T> of = {x, (float *)c->out[0].data, (float *)c->out[1].data, s.rows, s.rows / round * tall, s.rows % round, tall};
   launch_fold<2>(c, part, s.blocks, s.channels, of);
@@ -175,6 +177,7 @@ template <class T, int V> struct gradient_lane {
 template <class T, int V> struct gradient_rows {
   const T *dy, *x, *y;
   const float *mean;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, dy, x, y, mean); }
   __device__ __forceinline__ gradient_lane<T, V> at(int32_t channel) const
   {
     gradient_lane<T, V> l;
@@ -188,6 +191,7 @@ template <class T, int V> struct gradient_rows {
 struct fold_gradient {
   const float *var;
   float eps, *dgamma, *dbeta;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, var, dgamma, dbeta); }
   __device__ __forceinline__ void take(int32_t, double (&)[2]) const {}
   __device__ __forceinline__ void end(int32_t channel, const double (&sum)[2]) const
   {
@@ -244,6 +248,7 @@ template <class T, int V> struct norm_rows {
   bool relu;
   float eps;
   const float *mean, *var, *gamma, *beta;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, x, r, y, mean, var, gamma, beta); }
   __device__ __forceinline__ norm_lane<T, V> at(int32_t channel) const
   {
     norm_lane<T, V> l;
@@ -311,6 +316,7 @@ template <class T, int V> struct dx_rows {
   T *dx;
   float eps, rows;
   const float *mean, *var, *gamma, *dgamma, *dbeta;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, dy, x, y, dx, mean, var, gamma, dgamma, dbeta); }
   __device__ __forceinline__ dx_lane<T, V> at(int32_t channel) const
   {
     dx_lane<T, V> l;
@@ -365,8 +371,9 @@ void bn_infer_dx_run(const dor_call *c) { BY_CHANNELS(c->in[0], constant_gradien
 /* ---- running moments ---- */
 
 __global__ void move_moments(float *mean, float *var, int32_t *batches, const float *new_mean, const float *new_var, int32_t n, float keep, float take,
-                             float take_var)
+                             float take_var, size_t stride)
 {
+  cu_to_model(stride, mean, var, batches, new_mean, new_var);
   for (int64_t k = cu_first(); k < n; k += cu_stride()) {
     mean[k] = keep * mean[k] + take * new_mean[k];
     var[k] = keep * var[k] + take_var * new_var[k];
@@ -378,18 +385,19 @@ void bn_running_run(const dor_call *c) /* the first three inputs are the outputs
 {
   const dor_bn_running_attr *a = (const dor_bn_running_attr *)c->attr;
   const int32_t n = c->out[0].shape.d[0];
-  CU_LAUNCH(move_moments, cu_grid(n), CU_BLOCK, 0, c->stream, (float *)c->out[0].data, (float *)c->out[1].data, (int32_t *)c->out[2].data,
-            (const float *)c->in[3].data, (const float *)c->in[4].data, n, (float)(1 - a->momentum), (float)a->momentum, (float)(a->momentum * a->unbias));
+  CU_LAUNCH(move_moments, cu_fleet(c, cu_grid(n)), CU_BLOCK, 0, c->stream, (float *)c->out[0].data, (float *)c->out[1].data, (int32_t *)c->out[2].data,
+            (const float *)c->in[3].data, (const float *)c->in[4].data, n, (float)(1 - a->momentum), (float)a->momentum, (float)(a->momentum * a->unbias),
+            c->stride);
 }
 
 } // namespace
 
-DOR_CUDA_SCRATCH(bn_stats, sums_prepare)
-DOR_CUDA_SCRATCH(bn_reduce, sums_prepare)
-DOR_CUDA_SCRATCH(bn_bwd, sums_prepare)
-DOR_CUDA(bn_norm)
-DOR_CUDA(bn_infer)
-DOR_CUDA(bn_infer_dx)
-DOR_CUDA(bn_dx)
-DOR_CUDA(bn_act)
-DOR_CUDA(bn_running)
+DOR_CUDA_FLEET(bn_stats, sums_prepare)
+DOR_CUDA_FLEET(bn_reduce, sums_prepare)
+DOR_CUDA_FLEET(bn_bwd, sums_prepare)
+DOR_CUDA_FLEET(bn_norm, nullptr)
+DOR_CUDA_FLEET(bn_infer, nullptr)
+DOR_CUDA_FLEET(bn_infer_dx, nullptr)
+DOR_CUDA_FLEET(bn_dx, nullptr)
+DOR_CUDA_FLEET(bn_act, nullptr)
+DOR_CUDA_FLEET(bn_running, nullptr)

@@ -87,6 +87,7 @@ template <class T, int V> struct pool_rows {
   uint8_t *arg;
   float eps;
   const float *mean, *var, *gamma, *beta;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, x, p, arg, mean, var, gamma, beta); }
   __device__ __forceinline__ pool_lane<T, V> at(int32_t channel) const
   {
     pool_lane<T, V> l;
@@ -121,6 +122,7 @@ template <class T> struct pool_back { /* inputs and outputs of bn_relu_pool_bwd 
   float eps, pixels;
   const float *mean, *var, *gamma;
   float *dgamma, *dbeta;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, dp, p, x, arg, dx, mean, var, gamma, dgamma, dbeta); }
 };
 
 template <class T> pool_back<T> back_of(const dor_call *c, bool all)
@@ -170,6 +172,7 @@ template <class T, int V> struct pool_sum_lane {
 
 template <class T, int V> struct pool_sum_rows {
   pool_back<T> b;
+  __device__ __forceinline__ void to_model(size_t stride) { b.to_model(stride); }
   __device__ __forceinline__ pool_sum_lane<T, V> at(int32_t channel) const
   {
     pool_sum_lane<T, V> l;
@@ -183,6 +186,7 @@ template <class T, int V> struct pool_sum_rows {
 struct fold_pool {
   const float *var;
   float eps, *dgamma, *dbeta;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, var, dgamma, dbeta); }
   __device__ __forceinline__ void take(int32_t, double (&)[2]) const {}
   __device__ __forceinline__ void end(int32_t channel, const double (&sum)[2]) const
   {
@@ -223,6 +227,7 @@ template <class T, int V> struct spread_lane {
 
 template <class T, int V> struct spread_rows {
   pool_back<T> b;
+  __device__ __forceinline__ void to_model(size_t stride) { b.to_model(stride); }
   __device__ __forceinline__ spread_lane<T, V> at(int32_t channel) const
   {
     spread_lane<T, V> l;
@@ -264,5 +269,5 @@ dor_status back_prepare(const dor_prep *p, void **plan, size_t *scratch)
 
 } // namespace
 
-DOR_CUDA_SCRATCH(bn_relu_pool, cu_countable)
-DOR_CUDA_SCRATCH(bn_relu_pool_bwd, back_prepare)
+DOR_CUDA_FLEET(bn_relu_pool, cu_countable)
+DOR_CUDA_FLEET(bn_relu_pool_bwd, back_prepare)

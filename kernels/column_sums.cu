@@ -9,6 +9,7 @@ int32_t channels_of(dor_shape s) { return s.d[s.n - 1]; }
 
 template <class T, int V> struct plain_rows {
   const T *x;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, x); }
   __device__ __forceinline__ plain_rows at(int32_t) const { return *this; }
   __device__ __forceinline__ void add(int64_t, int64_t at, float (&sum)[V]) const
   {
@@ -21,6 +22,7 @@ template <class T, int V> struct plain_rows {
 
 struct fold_sum {
   float *to;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, to); }
   __device__ __forceinline__ void take(int32_t, double (&)[1]) const {}
   __device__ __forceinline__ void end(int32_t channel, const double (&sum)[1]) const { to[channel] = (float)sum[0]; }
 };
@@ -45,4 +47,4 @@ dor_status bias_db_prepare(const dor_prep *p, void **, size_t *scratch)
 
 } // namespace
 
-DOR_CUDA_SCRATCH(bias_db, bias_db_prepare)
+DOR_CUDA_FLEET(bias_db, bias_db_prepare)

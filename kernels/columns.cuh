@@ -89,10 +89,12 @@ template <int V> __device__ __forceinline__ void cu_store_bytes(uint8_t *to, con
 
 /* ---- one pass over rows: maps from maps ---- */
 
-/* of.at(channel) gives a lane, which knows its channels: lane.load(row, place) -> Lane::in, lane.store(row, place, in). All loads of
- * Lane::BATCH rows come before their stores, so that enough of them are under way. */
-template <int V, class Of> __global__ void __launch_bounds__(CU_BLOCK) each_row(columns s, Of of)
+/* `of` knows the maps, and goes to those of another model of a fleet. of.at(channel) gives a lane, which knows its channels:
+ * lane.load(row, place) -> Lane::in, lane.store(row, place, in). All loads of Lane::BATCH rows come before their stores, so that
+ * enough of them are under way. */
+template <int V, class Of> __global__ void __launch_bounds__(CU_BLOCK) each_row(columns s, Of of, size_t stride)
 {
+  of.to_model(stride);
   const column_place p = place_in<V>(s);
   if (!p.on) return;
   const auto lane = of.at(p.channel);
@@ -114,7 +116,7 @@ template <int V, class Of> void launch_each_row(const dor_call *c, int64_t rows,
 {
   columns s = columns_of(rows, channels, V, EACH_ROW_LEAST, EACH_ROW_MOST);
   auto kernel = each_row<V, Of>;
-  CU_LAUNCH(kernel, dim3(s.blocks, s.tiles), CU_BLOCK, 0, c->stream, s, of);
+  CU_LAUNCH(kernel, cu_fleet(c, dim3(s.blocks, s.tiles)), CU_BLOCK, 0, c->stream, s, of, c->stride);
 }
 
 /* ---- sums over rows: first a block's, then all blocks' ---- */
@@ -159,8 +161,10 @@ template <int K, int V> __device__ __forceinline__ void put_part(const columns &
 }
 
 /* of.at(channel) gives a lane; lane.add(row, place, sum [K * V]) adds that row's terms. */
-template <int K, int V, class Of> __global__ void __launch_bounds__(CU_BLOCK) sum_columns(columns s, Of of, float *part)
+template <int K, int V, class Of> __global__ void __launch_bounds__(CU_BLOCK) sum_columns(columns s, Of of, float *part, size_t stride)
 {
+  of.to_model(stride);
+  cu_to_model(stride, part);
   const column_place p = place_in<V>(s);
   float total[K * V] = {};
   if (p.on) {
@@ -181,8 +185,11 @@ template <int K, int V, class Of> __global__ void __launch_bounds__(CU_BLOCK) su
 enum { FOLD_ACROSS = 8, FOLD_TALL = CU_BLOCK / FOLD_ACROSS }; /* 8 floats are what memory gives at least */
 
 /* The blocks' sums [blocks,K,C] added up in double: of.take(block, v [K]) may turn them into what adds up, of.end(channel, sum [K]) has the whole. */
-template <int K, class P, class Of> __global__ void __launch_bounds__(CU_BLOCK) fold_columns(const P *part, int32_t blocks, int32_t channels, Of of)
+template <int K, class P, class Of>
+__global__ void __launch_bounds__(CU_BLOCK) fold_columns(const P *part, int32_t blocks, int32_t channels, Of of, size_t stride)
 {
+  of.to_model(stride);
+  cu_to_model(stride, part);
   __shared__ double sum[K][CU_BLOCK];
   const int32_t t = (int32_t)threadIdx.x, down = t / FOLD_ACROSS, channel = (int32_t)blockIdx.x * FOLD_ACROSS + t % FOLD_ACROSS;
   double total[K] = {};
@@ -210,7 +217,8 @@ template <int K, class P, class Of> __global__ void __launch_bounds__(CU_BLOCK) 
 template <int K, class P, class Of> void launch_fold(const dor_call *c, const P *part, uint32_t blocks, int32_t channels, const Of &of)
 {
   auto kernel = fold_columns<K, P, Of>;
-  CU_LAUNCH(kernel, dim3((unsigned)(channels + FOLD_ACROSS - 1) / FOLD_ACROSS), CU_BLOCK, 0, c->stream, part, (int32_t)blocks, channels, of);
+  CU_LAUNCH(kernel, cu_fleet(c, dim3((unsigned)(channels + FOLD_ACROSS - 1) / FOLD_ACROSS)), CU_BLOCK, 0, c->stream, part, (int32_t)blocks, channels, of,
+            c->stride);
 }
 
 /* Both stages over c->scratch, which holds sum_scratch() bytes. */
@@ -219,7 +227,7 @@ template <int K, int V, class Rows, class Of> void launch_sums(const dor_call *c
   columns s = sums_of(rows, channels, V);
   float *part = (float *)c->scratch;
   auto kernel = sum_columns<K, V, Rows>;
-  CU_LAUNCH(kernel, dim3(s.blocks, s.tiles), CU_BLOCK, 0, c->stream, s, in, part);
+  CU_LAUNCH(kernel, cu_fleet(c, dim3(s.blocks, s.tiles)), CU_BLOCK, 0, c->stream, s, in, part, c->stride);
   launch_fold<K>(c, part, s.blocks, channels, of);
 }
 

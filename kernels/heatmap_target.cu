@@ -40,8 +40,9 @@ __device__ __forceinline__ float bump(const map &m, const near *list, int32_t n,
   return least == INT32_MAX ? 0.0f : (float)exp(-(double)least / (2.0 * (double)m.sigma * (double)m.sigma));
 }
 
-template <class T> __global__ void target_row(map m, const int32_t *joint, T *to)
+template <class T> __global__ void target_row(map m, const int32_t *joint, T *to, size_t stride)
 {
+  cu_to_model(stride, joint, to);
   __shared__ near list[LISTED];
   __shared__ int32_t count[JOINTS];
   const int32_t y = (int32_t)(blockIdx.x % (uint32_t)m.h), numbers = m.w * m.joints;
@@ -66,7 +67,8 @@ void heatmap_target_run(const dor_call *c)
   const dor_shape p = c->in[0].shape, y = c->out[0].shape;
   map m = {y.d[1], y.d[2], p.d[1], p.d[2], 3 * a->sigma + 1, LISTED / p.d[2], (float)a->sigma};
   CU_BY_TYPE(c->out[0].dtype, T,
-             CU_LAUNCH(target_row<T>, dim3((unsigned)(y.d[0] * y.d[1])), CU_BLOCK, 0, c->stream, m, (const int32_t *)c->in[0].data, (T *)c->out[0].data))
+             CU_LAUNCH(target_row<T>, cu_fleet(c, dim3((unsigned)(y.d[0] * y.d[1]))), CU_BLOCK, 0, c->stream, m, (const int32_t *)c->in[0].data,
+                       (T *)c->out[0].data, c->stride))
 }
 
 dor_status prepare(const dor_prep *p, void **plan, size_t *scratch)
@@ -77,4 +79,4 @@ dor_status prepare(const dor_prep *p, void **plan, size_t *scratch)
 
 } // namespace
 
-DOR_CUDA_SCRATCH(heatmap_target, prepare)
+DOR_CUDA_FLEET(heatmap_target, prepare)

@@ -67,8 +67,9 @@ template <class T> __device__ __forceinline__ void go_down(const picture &s, con
 }
 
 /* part [blocks,GRAM] */
-template <class T> __global__ void __launch_bounds__(CU_BLOCK) products_of_blocks(picture s, const T *x, double *part)
+template <class T> __global__ void __launch_bounds__(CU_BLOCK) products_of_blocks(picture s, const T *x, double *part, size_t stride)
 {
+  cu_to_model(stride, x, part);
   __shared__ double warps[CU_BLOCK / 32][GRAM];
   double sum[GRAM] = {};
   for (int64_t k = cu_first(); k < s.count; k += cu_stride()) go_down(s, x, (uint32_t)k, sum);
@@ -86,6 +87,7 @@ template <class T> __global__ void __launch_bounds__(CU_BLOCK) products_of_block
 
 struct fold_products {
   double *gram;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, gram); }
   __device__ __forceinline__ void take(int32_t, double (&)[1]) const {}
   __device__ __forceinline__ void end(int32_t k, const double (&sum)[1]) const { gram[k] = sum[0]; }
 };
@@ -125,7 +127,7 @@ template <class T> void products(const dor_call *c, const dor_view &x, int32_t c
   const picture s = strips_of(x.shape);
   const uint32_t blocks = product_blocks(s);
   double *part = parts_of(c, channels);
-  CU_LAUNCH(products_of_blocks<T>, dim3(blocks), CU_BLOCK, 0, c->stream, s, (const T *)x.data, part);
+  CU_LAUNCH(products_of_blocks<T>, cu_fleet(c, dim3(blocks)), CU_BLOCK, 0, c->stream, s, (const T *)x.data, part, c->stride);
   launch_fold<1>(c, part, blocks, GRAM, fold_products{gram_of(c)});
 }
 
@@ -133,8 +135,9 @@ template <class T> void products(const dor_call *c, const dor_view &x, int32_t c
 
 /* mean and var of y, and the weights [10,C] that turn x into bn(x * w). */
 __global__ void scale_weights(picture s, const float *w, const float *gamma, const float *beta, double eps, const double *gram,
-                                                 float *mean, float *var, float *scaled)
+                                                 float *mean, float *var, float *scaled, size_t stride)
 {
+  cu_to_model(stride, w, gamma, beta, gram, mean, var, scaled);
   const double n = (double)s.n * s.h * s.w;
   const int32_t c = s.channels;
   for (int64_t o = cu_first(); o < c; o += cu_stride()) {
@@ -202,6 +205,7 @@ template <class T, int V> struct stem_rows {
   T *p;
   uint8_t *arg;
   const float *scaled;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, x, p, arg, scaled); }
   __device__ __forceinline__ stem_lane<T, V> at(int32_t channel) const
   {
     stem_lane<T, V> l;
@@ -223,8 +227,9 @@ template <class T, int V> void forward(const dor_call *c)
   const picture s = windows_of(c->in[0].shape, c->in[1].shape.d[3]);
   const T *x = (const T *)c->in[0].data;
   products<T>(c, c->in[0], s.channels);
-  CU_LAUNCH(scale_weights, cu_grid(s.channels), CU_BLOCK, 0, c->stream, s, (const float *)c->in[1].data, (const float *)c->in[2].data,
-            (const float *)c->in[3].data, eps_of(c), gram_of(c), (float *)c->out[2].data, (float *)c->out[3].data, weights_of(c));
+  CU_LAUNCH(scale_weights, cu_fleet(c, cu_grid(s.channels)), CU_BLOCK, 0, c->stream, s, (const float *)c->in[1].data, (const float *)c->in[2].data,
+            (const float *)c->in[3].data, eps_of(c), gram_of(c), (float *)c->out[2].data, (float *)c->out[3].data, weights_of(c),
+            c->stride);
   launch_each_row<V>(c, s.count, s.channels, stem_rows<T, V>{s, x, (T *)c->out[0].data, (uint8_t *)c->out[1].data, weights_of(c)});
 }
 
@@ -261,12 +266,14 @@ template <class T, int V> struct stem_sum_rows {
   picture s;
   const T *dp, *p, *x;
   const uint8_t *arg;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, dp, p, x, arg); }
   __device__ __forceinline__ stem_sum_lane<T, V> at(int32_t) const { return stem_sum_lane<T, V>{s, dp, p, x, arg}; }
 };
 
 /* Into sums [10,C], as the weights lie. */
 struct fold_stem {
   double *to;
+  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, to); }
   int32_t channels;
   __device__ __forceinline__ void take(int32_t, double (&)[TAPS + 1]) const {}
   __device__ __forceinline__ void end(int32_t channel, const double (&sum)[TAPS + 1]) const
@@ -278,8 +285,9 @@ struct fold_stem {
 
 /* One channel of dw, dgamma, dbeta: with a g + b (y - mean) + rest the gradient of the map, dw is its sum times x. */
 __global__ void finish_weights(picture s, const float *w, const float *mean, const float *var, const float *gamma, double eps,
-                                                  const double *gram, const double *sums, float *dw, float *dgamma, float *dbeta)
+                                                  const double *gram, const double *sums, float *dw, float *dgamma, float *dbeta, size_t stride)
 {
+  cu_to_model(stride, w, mean, var, gamma, gram, sums, dw, dgamma, dbeta);
   const double n = (double)s.n * s.h * s.w;
   const int32_t c = s.channels;
   for (int64_t o = cu_first(); o < c; o += cu_stride()) {
@@ -308,11 +316,11 @@ template <class T, int V> void backward(const dor_call *c)
   float *part = (float *)parts_of(c, s.channels);
   double *sums = sums_of_map(c);
   auto kernel = sum_columns<TAPS + 1, V, stem_sum_rows<T, V>>;
-  CU_LAUNCH(kernel, dim3(blocks.blocks, blocks.tiles), CU_BLOCK, 0, c->stream, blocks, in, part);
+  CU_LAUNCH(kernel, cu_fleet(c, dim3(blocks.blocks, blocks.tiles)), CU_BLOCK, 0, c->stream, blocks, in, part, c->stride);
   launch_fold<TAPS + 1>(c, part, blocks.blocks, s.channels, fold_stem{sums, s.channels});
-  CU_LAUNCH(finish_weights, cu_grid(s.channels), CU_BLOCK, 0, c->stream, s, (const float *)c->in[4].data, (const float *)c->in[5].data,
+  CU_LAUNCH(finish_weights, cu_fleet(c, cu_grid(s.channels)), CU_BLOCK, 0, c->stream, s, (const float *)c->in[4].data, (const float *)c->in[5].data,
             (const float *)c->in[6].data, (const float *)c->in[7].data, eps_of(c), gram_of(c), sums, (float *)c->out[0].data, (float *)c->out[1].data,
-            (float *)c->out[2].data);
+            (float *)c->out[2].data, c->stride);
 }
 
 #define BY_CHANNELS(x, channels, wide, f) CU_BY_TYPE((x).dtype, T, if (columns_wide(c, channels, wide)) f<T, wide>(c); else f<T, 1>(c))
@@ -334,5 +342,5 @@ dor_status back_prepare(const dor_prep *p, void **plan, size_t *scratch)
 
 } // namespace
 
-DOR_CUDA_SCRATCH(conv_bn_pool, prepare)
-DOR_CUDA_SCRATCH(conv_bn_pool_dw, back_prepare)
+DOR_CUDA_FLEET(conv_bn_pool, prepare)
+DOR_CUDA_FLEET(conv_bn_pool_dw, back_prepare)

@@ -27,8 +27,9 @@ __device__ __forceinline__ float normalised(const warp &t, int32_t level, int32_
   return t.mask ? (float)(level > 127) : __fdiv_rn(__fsub_rn(__fdiv_rn((float)level, 255.0f), t.mean[k]), t.sd[k]);
 }
 
-template <class T> __global__ void warp_pixels(warp t, const uint8_t *picture, const int32_t *size, const int32_t *path, T *to)
+template <class T> __global__ void warp_pixels(warp t, const uint8_t *picture, const int32_t *size, const int32_t *path, T *to, size_t stride)
 {
+  cu_to_model(stride, picture, size, path, to);
   for (int64_t at = cu_first(); at < t.pixels; at += cu_stride()) {
     uint32_t n = (uint32_t)at;
     const int32_t j = (int32_t)cu_rest(n, t.across), i = (int32_t)cu_rest(n, t.down);
@@ -53,10 +54,10 @@ void warp_affine_run(const dor_call *c)
   warp t = {from.d[1], from.d[2], from.d[3], y.d[1], y.d[2], cu_divide_by(y.d[2]), cu_divide_by(y.d[1]), (int64_t)y.d[0] * y.d[1] * y.d[2], a->mask, {}, {}};
   for (int k = 0; k < DOR_WARP_CHANNELS; k++) t.mean[k] = (float)a->mean[k], t.sd[k] = (float)a->sd[k];
   CU_BY_TYPE(c->out[0].dtype, T,
-             CU_LAUNCH(warp_pixels<T>, cu_grid(t.pixels), CU_BLOCK, 0, c->stream, t, (const uint8_t *)c->in[0].data, (const int32_t *)c->in[1].data,
-                       (const int32_t *)c->in[2].data, (T *)c->out[0].data))
+             CU_LAUNCH(warp_pixels<T>, cu_fleet(c, cu_grid(t.pixels)), CU_BLOCK, 0, c->stream, t, (const uint8_t *)c->in[0].data,
+                       (const int32_t *)c->in[1].data, (const int32_t *)c->in[2].data, (T *)c->out[0].data, c->stride))
 }
 
 } // namespace
 
-DOR_CUDA_SCRATCH(warp_affine, cu_countable)
+DOR_CUDA_FLEET(warp_affine, cu_countable)
