@@ -370,10 +370,11 @@ void bn_infer_dx_run(const dor_call *c) { BY_CHANNELS(c->in[0], constant_gradien
 
 /* ---- running moments ---- */
 
-__global__ void move_moments(float *mean, float *var, int32_t *batches, const float *new_mean, const float *new_var, int32_t n, float keep, float take,
-                             float take_var, size_t stride)
+__global__ void move_moments(float *mean, float *var, int32_t *batches, const float *new_mean, const float *new_var, const dor_step *step, size_t stride,
+                             int32_t n, float keep, float take, float take_var)
 {
-  cu_to_model(stride, mean, var, batches, new_mean, new_var);
+  cu_to_model(stride, mean, var, batches, new_mean, new_var, step);
+  if (step->idle) return;
   for (int64_t k = cu_first(); k < n; k += cu_stride()) {
     mean[k] = keep * mean[k] + take * new_mean[k];
     var[k] = keep * var[k] + take_var * new_var[k];
@@ -386,8 +387,8 @@ void bn_running_run(const dor_call *c) /* the first three inputs are the outputs
   const dor_bn_running_attr *a = (const dor_bn_running_attr *)c->attr;
   const int32_t n = c->out[0].shape.d[0];
   CU_LAUNCH(move_moments, cu_fleet(c, cu_grid(n)), CU_BLOCK, 0, c->stream, (float *)c->out[0].data, (float *)c->out[1].data, (int32_t *)c->out[2].data,
-            (const float *)c->in[3].data, (const float *)c->in[4].data, n, (float)(1 - a->momentum), (float)a->momentum, (float)(a->momentum * a->unbias),
-            c->stride);
+            (const float *)c->in[3].data, (const float *)c->in[4].data, c->step, c->stride, n, (float)(1 - a->momentum), (float)a->momentum,
+            (float)(a->momentum * a->unbias));
 }
 
 } // namespace

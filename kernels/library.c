@@ -8,6 +8,7 @@
 dor_status dor_library_product(const dor_prep *p, const dor_product *d, void **plan, size_t *scratch)
 {
   DOR_NEED(p->library && p->library->product, UNSUPPORTED, "there is no library for matrix products");
+  DOR_NEED(!p->fleet, UNSUPPORTED, "the library picks algorithms by the number of products");
   return p->library->product(p->library, d, plan, scratch);
 }
 

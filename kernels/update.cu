@@ -157,6 +157,7 @@ template <class R> __global__ void __launch_bounds__(CU_BLOCK) apply(update u, R
 {
   __shared__ typename R::rates rates;
   cu_to_model(u.stride, u.p, u.m, u.v, u.g, u.clip, u.new_p, u.new_m, u.new_v, u.step);
+  if (u.step->idle) return;
   if (!threadIdx.x) rule.rates_of(u, &rates);
   __syncthreads();
   const typename R::rates r = rates;

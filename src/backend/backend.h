@@ -26,6 +26,7 @@ typedef struct dor_device {
   dor_status (*pin)(size_t bytes, void **p);      /* zeroed host memory that copies need not go around */
   void (*unpin)(void *p, size_t bytes);
   dor_status (*copy)(void *to, const void *from, size_t bytes, void *stream); /* enqueued; pinned memory or the device's, either way */
+  dor_status (*copy_rows)(void *to, size_t to_step, const void *from, size_t from_step, size_t bytes, int32_t rows, void *stream); /* NULL: one by one */
   dor_status (*settle)(void *stream);             /* waits until all that is enqueued has run */
   dor_status (*event_new)(void **event);
   void (*event_free)(void *event);
@@ -67,6 +68,7 @@ typedef enum dor_format { DOR_FORMAT_FP32, DOR_FORMAT_BF16, DOR_FORMAT_FP16 } do
 typedef struct dor_program_options {
   int32_t threads;            /* per instance; 0: 1 */
   bool no_fuse;               /* run the graph as written */
+  bool fleet;                 /* for dor_fleet: a model's bits do not depend on how many there are */
   const char *name;           /* "update": for messages; may be NULL */
   const char *conv;           /* "auto" (NULL), "direct", "winograd" */
   dor_isa isa;                /* with cap_isa: no more than this */
@@ -88,6 +90,7 @@ void dor_program_dump(const dor_program *p, dor_str *out); /* the graph's dump w
 typedef struct dor_blocks { /* a model's memory: what an instance reads and writes besides its pool; dor_store makes it */
   void *at[DOR_KIND_COUNT]; /* by kind: PARAM, GRAD, STATE, MOMENT; the backend's memory */
   void *stream;             /* of a device: programs over these blocks run in the order in which they are asked to; else NULL */
+  struct dor_fleet *fleet;  /* these are the blocks of the first of its models; NULL: of one alone */
 } dor_blocks;
 
 typedef struct dor_instance dor_instance;
@@ -103,8 +106,11 @@ void dor_instance_set(dor_instance *i, dor_val v, const void *data); /* an input
 /* A kept value as it was `back` runs before the last, back < dor_instance_depth; after dor_instance_wait. NULL: not kept. */
 const void *dor_instance_kept(const dor_instance *i, dor_val v, int32_t back);
 int32_t dor_instance_depth(const dor_instance *i); /* 1 on the CPU */
+/* Of a fleet: each model's; those above are the first one's, and what is set is set for all. */
+void *dor_instance_input_of(dor_instance *i, int32_t model, dor_val v);
+const void *dor_instance_kept_of(const dor_instance *i, int32_t model, dor_val v, int32_t back);
 
-void dor_instance_run(dor_instance *i, const dor_step *step); /* allocates nothing; on a device it is enqueued */
+void dor_instance_run(dor_instance *i, const dor_step *step); /* allocates nothing; on a device it is enqueued. step: one for each model */
 DOR_MUST dor_status dor_instance_wait(dor_instance *i);       /* until all runs are done. errors DEVICE, DEVMEM, naming program and step */
 
 /* Node by node, each kernel against its reference and every value finite: for debugging. errors NUMERIC naming node and op */

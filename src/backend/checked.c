@@ -92,6 +92,7 @@ static dor_status run_node(checked *c, dor_instance *in, int32_t i, const dor_st
 dor_status dor_instance_run_checked(dor_instance *in, const dor_step *step, double tolerance)
 {
   const dor_program *p = in->program;
+  DOR_NEED(in->models == 1, UNSUPPORTED, "a checked step of a fleet");
   in->step = *step;
   if (in->mirror) DOR_TRY(dor_mirror_feed(in->mirror, in, step));
   p->backend->enter(p->threads);

@@ -10,7 +10,7 @@
 
 typedef struct dor_mirror dor_mirror;
 
-DOR_MUST dor_status dor_mirror_new(dor_mirror **out, const dor_program *p, void *stream); /* stream NULL: one of its own */
+DOR_MUST dor_status dor_mirror_new(dor_mirror **out, const dor_program *p, const dor_blocks *b); /* without a stream: one of its own */
 void dor_mirror_free(dor_mirror *m); /* waits; NULL is fine */
 void dor_mirror_bind(const dor_mirror *m, dor_call *c); /* the call's stream and step block */
 
@@ -18,6 +18,8 @@ void *dor_mirror_input(dor_mirror *m, dor_val v);
 void dor_mirror_set(dor_mirror *m, dor_val v, const void *data);
 const void *dor_mirror_kept(const dor_mirror *m, dor_val v, int32_t back);
 int32_t dor_mirror_depth(const dor_mirror *m);
+size_t dor_mirror_input_step(const dor_mirror *m); /* bytes from a model's to the next one's, in a fleet */
+size_t dor_mirror_kept_step(const dor_mirror *m);
 
 void dor_mirror_run(dor_mirror *m, dor_instance *in, const dor_step *step);
 DOR_MUST dor_status dor_mirror_feed(dor_mirror *m, dor_instance *in, const dor_step *step); /* inputs and step block alone: for checked runs */

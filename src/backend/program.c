@@ -38,6 +38,7 @@ static dor_status adopt(dor_program *p, const dor_program_options *o)
   DOR_NEED(p->name, NOMEM, "a program's name");
   p->isa = b->isa();
   if (o->cap_isa && o->isa < p->isa) p->isa = o->isa;
+  p->fleet = o->fleet;
   DOR_TRY(conv_choice(o->conv, &p->conv));
   DOR_TRY(dor_graph_prune(&p->graph)); /* first: a reader that nobody needs would keep a chain from fusing */
   DOR_TRY(narrow(p, o->precision));
@@ -85,7 +86,7 @@ static dor_status bind_node(dor_program *p, int32_t k)
   DOR_NEED(type, NOMEM, "%s: binding", n->op->name);
   node_types(g, n, type);
   dor_prep prep = {.node = n, .attr = n->attr, .nin = n->nin, .nout = n->nout, .in = type, .out = type + n->nin, .threads = p->threads,
-                   .training = g->training, .isa = p->isa, .conv = p->conv, .library = p->backend->library};
+                   .training = g->training, .isa = p->isa, .conv = p->conv, .library = p->backend->library, .fleet = p->fleet};
   for (int32_t c = 0; c < DOR_COLUMNS; c++) {
     const dor_kernel *kernel = p->backend->column[c] ? p->backend->column[c][n->op->id] : NULL;
     bool served = false;

@@ -21,6 +21,7 @@ struct dor_program {
   int32_t threads;
   dor_isa isa;
   dor_conv_choice conv;
+  bool fleet;
   const char *name; /* in the graph's arena */
 };
 
@@ -28,7 +29,9 @@ struct dor_instance {
   const dor_program *program;
   dor_blocks blocks;
   void *pool;
-  dor_step step;
+  int32_t models;    /* 1 but for a fleet */
+  size_t stride;     /* bytes from one model's memory to the next one's; 0 for one */
+  dor_step step, *steps; /* without a device: of one model; what its calls read */
   struct dor_mirror *mirror; /* on a device: its host side; else NULL */
   int32_t ncall;
   dor_call *call;

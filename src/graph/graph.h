@@ -44,6 +44,7 @@ typedef struct dor_step {
   uint64_t micro;   /* which part of an accumulated batch */
   float lr;         /* from the schedule, host maths */
   float grad_scale; /* 1 / (loss scale x accumulated parts) */
+  uint32_t idle;    /* 1: a model of a fleet sits this step out; on a device its parameters, states and moments stay as they are */
 } dor_step;
 
 typedef struct dor_infer { /* shapes in, shapes out */

@@ -20,7 +20,8 @@ typedef struct task {
   enum { COPY, KERNEL, MARK, AFTER } what;
   void *to;
   const void *from;
-  size_t bytes;
+  size_t bytes, to_step, from_step;
+  int32_t rows;
   const dor_call *call;
   event *event;
   int64_t which; /* time of the event */
@@ -52,7 +53,9 @@ static void do_next(stream *s)
   REQUIRE(s->done < s->todo.n, "a stream waits for an event that never comes");
   const task t = s->todo.at[s->done++];
   switch (t.what) {
-  case COPY: memcpy(t.to, t.from, t.bytes); break;
+  case COPY:
+    for (size_t i = 0; i < (size_t)t.rows; i++) memcpy((char *)t.to + i * t.to_step, (const char *)t.from + i * t.from_step, t.bytes);
+    break;
   case KERNEL: run_kernel(t.call); break;
   case MARK: t.event->happened = t.which; break;
   case AFTER: while (t.event->happened < t.which) do_next(t.event->stream); break;
@@ -76,7 +79,13 @@ static void stream_free(void *p)
 
 static dor_status copy(void *to, const void *from, size_t bytes, void *on)
 {
-  add(on, (task){.what = COPY, .to = to, .from = from, .bytes = bytes});
+  add(on, (task){.what = COPY, .to = to, .from = from, .bytes = bytes, .rows = 1});
+  return DOR_OK;
+}
+
+static dor_status copy_rows(void *to, size_t to_step, const void *from, size_t from_step, size_t bytes, int32_t rows, void *on)
+{
+  add(on, (task){.what = COPY, .to = to, .from = from, .bytes = bytes, .to_step = to_step, .from_step = from_step, .rows = rows});
   return DOR_OK;
 }
 
@@ -320,6 +329,8 @@ static dor_status prepare_missing(const dor_prep *p, void **plan, size_t *scratc
 
 static const dor_kernel own = {.name = "emu", .prepare = prepare_own,
                                 .attach = attach, .run = enqueue, .detach = detach, .drop = drop, .describe = describe_plan};
+static const dor_kernel own_fleet = {.name = "emu", .prepare = prepare_own, .fleet = true,
+                                     .attach = attach, .run = enqueue, .detach = detach, .drop = drop, .describe = describe_plan};
 static const dor_kernel library = {.name = "emu", .prepare = prepare_library,
                                 .attach = attach, .run = enqueue, .detach = detach, .drop = drop, .describe = describe_plan};
 static const dor_kernel missing = {.name = "emu", .prepare = prepare_missing,
@@ -338,13 +349,14 @@ static dor_status copy_now(void *to, const void *from, size_t bytes)
 const dor_backend *test_backend_emu(void)
 {
   static const dor_device functions = {.describe = describe, .memory = memory, .stream_new = stream_new, .stream_free = stream_free, .pin = pin,
-                                       .unpin = dor_block_free, .copy = copy, .settle = settle, .event_new = event_new, .event_free = free, .mark = mark,
+                                       .unpin = dor_block_free, .copy = copy, .copy_rows = copy_rows,
+                                       .settle = settle, .event_new = event_new, .event_free = free, .mark = mark,
                                        .after = after, .reach = reach, .record = record, .recorded = recorded, .replay = replay, .graph_free = graph_free};
   static const dor_kernel *libraries[DOR_OP_COUNT], *owns[DOR_OP_COUNT], *missed[DOR_OP_COUNT];
   static dor_backend emu;
   for (int32_t i = 0; i < DOR_OP_COUNT; i++) {
     libraries[i] = dor_column_library[i] ? &library : NULL;
-    owns[i] = dor_column_cuda[i] ? &own : NULL;
+    owns[i] = !dor_column_cuda[i] ? NULL : dor_column_cuda[i]->fleet ? &own_fleet : &own;
     missed[i] = dor_column_own[i] ? &missing : NULL;
   }
   emu = (dor_backend){.name = "emu", .column = {libraries, owns, missed}, .isa = plain, .enter = dor_backend_cpu.enter, .alloc = pin, .free = dor_block_free,
