@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Has cuDNN a deterministic plan for every operation graph that dorsum's models ask for? Asked without a GPU: cuDNN plans and
- * compiles for a device that a JSON text describes. The models' programs are bound to the kernels of a GPU, with a library that
- * collects graphs, in bf16; each distinct one is then planned. What cuDNN compiles at run time takes about a second a graph, so only
+ * compiles for a device that a JSON text describes. The models' programs are bound in bf16 to the kernels of a GPU, with a library
+ * that collects graphs; each distinct one is then planned. What cuDNN compiles at run time takes about a second a graph, so only
  * some of those are asked for unless all are wanted.
  *
  *   cudnn-plans tests/fixtures/h200.json [how many compiled ones, or "all" [a folder to keep plans in]] */
@@ -26,16 +26,6 @@ static struct collected {
   char *text[GRAPHS];
 } all;
 
-/* Maps and filters in bf16; vectors and what only own kernels touch stay. */
-static void narrow(dor_opgraph *g)
-{
-  for (int32_t i = 0; i < g->ntensor; i++) {
-    dor_og_tensor *t = &g->tensor[i];
-    bool vector = t->dim[0] == 1 && t->dim[1] == 1 && t->dim[2] == 1;
-    if (t->place != DOR_OG_VIRTUAL && !vector && dor_og_is_inside(g, i)) t->dtype = DOR_BF16;
-  }
-}
-
 static dor_status library_takes(const dor_library *l, void **plan, size_t *scratch)
 {
   dor_library_plan *p = dor_calloc(1, sizeof *p);
@@ -48,16 +38,14 @@ static dor_status library_takes(const dor_library *l, void **plan, size_t *scrat
 
 static dor_status collect(const dor_library *l, const dor_opgraph *g, void **plan, size_t *scratch)
 {
-  dor_opgraph bf16 = *g;
   dor_str text = {0};
-  narrow(&bf16);
-  dor_og_print(&bf16, &text);
+  dor_og_print(g, &text);
   DOR_TRY(dor_str_status(&text));
   bool known = false;
   for (int32_t i = 0; i < all.n && !known; i++) known = !strcmp(all.text[i], text.s);
   DOR_NEED(known || all.n < GRAPHS, RANGE, "more than %d graphs", (int)GRAPHS);
   if (known) dor_str_release(&text);
-  else all.g[all.n] = bf16, all.text[all.n++] = text.s;
+  else all.g[all.n] = *g, all.text[all.n++] = text.s;
   return library_takes(l, plan, scratch);
 }
 
@@ -76,8 +64,8 @@ static dor_status bind(dor_graph *g)
   dor_backend b = dor_backend_plain; /* with the columns of a GPU */
   dor_program *p;
   b.column[0] = dor_column_library, b.column[1] = dor_column_cuda;
-  b.library = &collector;
-  DOR_TRY(dor_program_build(&p, g, &b, NULL));
+  b.library = &collector, b.narrow = true;
+  DOR_TRY(dor_program_build(&p, g, &b, &(dor_program_options){.precision = DOR_FORMAT_BF16}));
   dor_program_release(p);
   return DOR_OK;
 }

@@ -97,6 +97,9 @@ static dor_status build(const dor_dnn *d, dor_dtype maps, dor_descs *all, dor_de
   return s;
 }
 
+/* A configuration that may not be taken, or that cuDNN offers and then fails to build or run, is no reason to stop. */
+static bool passed_over(dor_status s) { return s == DOR_E_UNSUPPORTED || s == DOR_E_DEVICE; }
+
 typedef struct search { const dor_dnn *d; const dor_opgraph *g; dor_descs *all; dor_dnn_choice best; double time_s; int32_t built, tried; } search;
 
 /* Take the plan where it is the first, or the faster. */
@@ -106,7 +109,7 @@ static dor_status consider(search *s, const dor_dnn_choice *c)
   s->built++;
   if (s->d->is.autotune) {
     dor_status failed = dor_dnn_time(s->d, s->g, c, &time_s);
-    if (failed) return failed == DOR_E_UNSUPPORTED ? DOR_OK : failed;
+    if (failed) return passed_over(failed) ? DOR_OK : failed;
   }
   if (!s->best.plan || time_s < s->time_s) s->best = *c, s->time_s = time_s;
   return DOR_OK;
@@ -124,7 +127,7 @@ static dor_status try_mode(search *s, dor_desc graph, cudnnBackendHeurMode_t mod
   for (int64_t i = 0; i < n && !enough(s); i++, s->tried++) {
     dor_dnn_choice c;
     dor_status built = build(s->d, dor_og_type(s->g), s->all, config[i], &c);
-    if (built == DOR_E_UNSUPPORTED) continue;
+    if (passed_over(built)) continue;
     DOR_TRY(built);
     DOR_TRY(consider(s, &c));
   }
