@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool dor_contrasts_exact(const dor_analysis *x)
+{
+  for (int32_t i = 0; i < x->n_contrasts; i++)
+    if (!strcmp(x->contrast[i].metric, x->m->metric) && !strcmp(x->contrast[i].test, "McNemar exact")) return true;
+  return false;
+}
+
 const char *dor_stamp(const dor_report_meta *m)
 {
   static const char *const text[8] = {"", "SYNTHETIC", "LEAKS", "SYNTHETIC LEAKS", "QUICK", "SYNTHETIC QUICK", "LEAKS QUICK", "SYNTHETIC LEAKS QUICK"};

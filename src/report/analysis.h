@@ -65,6 +65,7 @@ const dor_result *dor_result_find(const dor_analysis *x, int32_t arm, int32_t fo
 const dor_contrast *dor_contrast_find(const dor_analysis *x, int32_t arm, const char *metric);
 bool dor_contrast_shown(const dor_analysis *x, const dor_contrast *c); /* its p, corrected where it must be, is below 1 - level */
 const char *dor_contrast_verdict(const dor_analysis *x, const dor_contrast *c); /* "better", "worse", "not shown to differ" */
+bool dor_contrasts_exact(const dor_analysis *x); /* McNemar's test decides by the metric that arms are compared by */
 const char *dor_stamp(const dor_report_meta *m);            /* "SYNTHETIC LEAKS QUICK", "" */
 int32_t dor_positive(const dor_analysis *x);                /* 1 of two classes, else -1 */
 const char *dor_fold_name(const dor_analysis *x, int32_t fold); /* as the predictions call it; "" when out of memory */

@@ -12,6 +12,7 @@ enum { MOST_ARMS = 256 };
 
 typedef struct paired {      /* the units both arms have, in the same order */
   dor_scores a, b;           /* a: the arm, b: the reference */
+  bool same_folds;           /* no unit was tested in another fold */
 } paired;
 
 typedef struct columns {
@@ -48,10 +49,14 @@ static dor_status pair(dor_arena *arena, const dor_scores *a, const dor_scores *
   DOR_NEED(dense, NOMEM, "%d units", a->n);
   DOR_TRY(allocate(arena, a->n, a->n_classes, &x));
   DOR_TRY(allocate(arena, a->n, a->n_classes, &y));
+  out->same_folds = true;
   for (int32_t i = 0, j = 0; i < a->n && j < b->n;) {
     if (a->unit[i] < b->unit[j]) i++;
     else if (a->unit[i] > b->unit[j]) j++;
-    else copy(a, i++, &x, n), copy(b, j++, &y, n++);
+    else {
+      out->same_folds &= a->fold[i] == b->fold[j];
+      copy(a, i++, &x, n), copy(b, j++, &y, n++);
+    }
   }
   for (int32_t i = 0; i < n; i++) {
     if (!dense[x.cluster[i]]) dense[x.cluster[i]] = ++used;
@@ -139,6 +144,7 @@ static void correct(dor_analysis *x, int32_t first)
 static const char *why_not(const dor_analysis *x, int32_t arm, const paired *s)
 {
   if (s->a.n == 0) return "no unit in common with the reference";
+  if (!s->same_folds) return "other folds than the reference";
   bool same = s->a.n == x->arm[arm].scores.n && s->b.n == x->arm[x->reference].scores.n;
   return same || x->m->common ? NULL : "other units than the reference, and compare.subjects is not common";
 }

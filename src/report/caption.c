@@ -17,6 +17,14 @@ static void people(const dor_analysis *x, dor_str *s)
   dor_str_add(s, ")");
   if (x->clustered) dor_str_fmt(s, ", in %d clusters (groups or subjects) that stay together", x->p->n_clusters);
   dor_str_add(s, ". ");
+  for (int32_t i = 0; i < x->n_arms; i++)
+    if (x->arm[i].scores.n != all->n) dor_str_fmt(s, "%s: n = %d. ", x->arm[i].arm->title, x->arm[i].scores.n);
+}
+
+static void averages(const dor_analysis *x, dor_str *s)
+{
+  if (dor_positive(x) > 0) return;
+  dor_str_add(s, "Sensitivity, specificity, precision and F1 are macro averages, the mean over classes of the class against the rest; AUC likewise. ");
 }
 
 static void intervals(const dor_analysis *x, dor_str *s)
@@ -41,12 +49,15 @@ static void tests(const dor_analysis *x, dor_str *s)
   dor_str_add(s, x->alone ? " Bold: more accurate than every other arm." : " =: not shown to be less accurate than the best arm.");
 }
 
+const char *dor_test_decides(const dor_analysis *x) { return dor_contrasts_exact(x) ? " The exact test decides, not the interval." : ""; }
+
 dor_status dor_caption(const dor_analysis *x, const char **out)
 {
   dor_str s = {0};
   const dor_report_meta *m = x->m;
   if (dor_stamp(m)[0]) dor_str_fmt(&s, "%s. ", dor_stamp(m));
   people(x, &s);
+  averages(x, &s);
   if (m->scheme[0]) dor_str_fmt(&s, "%s%s. ", m->scheme, m->repeats > 1 ? ", probabilities averaged over repeats" : "");
   intervals(x, &s);
   if (m->threshold[0]) dor_str_fmt(&s, "Decision: %s. ", m->threshold);

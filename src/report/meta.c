@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/tree.h"
+#include "report/by_arm.h"
 
 typedef struct reader {
   dor_arena *a;
@@ -259,8 +260,9 @@ static dor_status read_run(reader *r, dor_report_meta *m, dor_predictions *p)
   DOR_TRY(add_notes(r, m));
   DOR_TRY(scheme(r, m));
   DOR_TRY(dor_predictions_read(r->a, predictions, &(dor_predictions_options){.positive = m->positive, .order = order, .n_order = n}, p));
-  m->threshold = p->n_classes == 2 ? dor_threshold_text(r->a, real(r->config, "score.threshold", 0.5)) : "the most probable class";
-  DOR_NEED(m->threshold, NOMEM, "a threshold");
+  m->threshold = dor_thresholds(r->a, m, p);
+  m->scheme = dor_schemes(r->a, m->scheme, m, p);
+  DOR_NEED(m->threshold && m->scheme, NOMEM, "a split");
   return result_code(r, predictions, &m->result);
 }
 

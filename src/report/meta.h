@@ -17,9 +17,6 @@ DOR_MUST dor_status dor_report_json(dor_arena *a, const char *folder, const char
 /* 12 hex digits over the predictions' bytes and the config's text. */
 DOR_MUST dor_status dor_result_code(dor_arena *a, const char *predictions, const char *config, const char **out);
 
-/* "threshold .5, fixed"; NULL when out of memory */
-const char *dor_threshold_text(dor_arena *a, double threshold);
-
 /* SHA256SUMS over all files but private/, cost.csv, log.txt, DONE and itself, as sha256sum -c reads it. */
 DOR_MUST dor_status dor_sums_write(dor_arena *a, const char *folder);
 

@@ -20,6 +20,7 @@ void dor_grid_tex(const dor_grid *g, const char *label, const char *caption, dor
 void dor_grid_html(const dor_grid *g, const char *caption, dor_str *s);
 
 DOR_MUST dor_status dor_grid_main(const dor_analysis *x, dor_grid *out);
+DOR_MUST dor_status dor_grid_classes(const dor_analysis *x, dor_grid *out); /* no rows when there are two classes */
 DOR_MUST dor_status dor_grid_folds(const dor_analysis *x, dor_grid *out);
 DOR_MUST dor_status dor_grid_ablation(const dor_analysis *x, dor_grid *out);
 

@@ -17,20 +17,24 @@ static const char *const figure_says[DOR_PLOT_COUNT] = {
     [DOR_PLOT_folds] = "Accuracy in each fold. Their spread describes the folds; it is no interval.",
     [DOR_PLOT_learning] = "Learning curves of all cells."};
 
-static dor_status grids(const dor_analysis *x, dor_grid g[3], const char *caption[3])
+enum { TABLES = 4 };
+
+static dor_status grids(const dor_analysis *x, dor_grid g[TABLES], const char *caption[TABLES])
 {
   DOR_TRY(dor_grid_main(x, &g[0]));
-  DOR_TRY(dor_grid_ablation(x, &g[1]));
-  DOR_TRY(dor_grid_folds(x, &g[2]));
+  DOR_TRY(dor_grid_classes(x, &g[1]));
+  DOR_TRY(dor_grid_ablation(x, &g[2]));
+  DOR_TRY(dor_grid_folds(x, &g[3]));
   DOR_TRY(dor_caption(x, &caption[0]));
-  caption[1] = dor_arena_fmt(x->a, "%s%sAgainst %s. The exact test decides, not the interval.", dor_stamp(x->m), dor_stamp(x->m)[0] ? ". " : "",
-                             x->arm[x->reference].arm->title);
-  caption[2] = dor_arena_fmt(x->a, "%s%sBy fold: a description, no interval.", dor_stamp(x->m), dor_stamp(x->m)[0] ? ". " : "");
-  DOR_NEED(caption[1] && caption[2], NOMEM, "captions");
+  const char *stamp = dor_stamp(x->m), *dot = stamp[0] ? ". " : "";
+  caption[1] = dor_arena_fmt(x->a, "%s%sEach class against the rest.", stamp, dot);
+  caption[2] = dor_arena_fmt(x->a, "%s%sAgainst %s.%s", stamp, dot, x->arm[x->reference].arm->title, dor_test_decides(x));
+  caption[3] = dor_arena_fmt(x->a, "%s%sBy fold: a description, no interval.", stamp, dot);
+  DOR_NEED(caption[1] && caption[2] && caption[3], NOMEM, "captions");
   return DOR_OK;
 }
 
-static const char *const section[3] = {"All metrics", "Ablation", "Folds"};
+static const char *const section[TABLES] = {"All metrics", "Classes", "Ablation", "Folds"};
 
 /* plots/NAME.png, else .svg; NULL when it was not drawn. */
 static char *picture(const dor_analysis *x, const char *folder, const char *name)
@@ -47,13 +51,13 @@ static const char *file_of(const char *path) { return strrchr(path, '/') + 1; }
 
 static dor_status markdown(const dor_analysis *x, const char *folder, const char *screen, dor_str *s)
 {
-  dor_grid g[3];
-  const char *caption[3];
+  dor_grid g[TABLES];
+  const char *caption[TABLES];
   DOR_TRY(grids(x, g, caption));
   dor_str_add(s, "# ");
   dor_put_markdown(s, x->m->title);
   dor_str_fmt(s, "\n\n```\n%s```\n", screen);
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < TABLES; i++) {
     if (!g[i].n_rows) continue;
     dor_str_fmt(s, "\n## %s\n\n", section[i]);
     dor_grid_markdown(&g[i], caption[i], s);
@@ -119,8 +123,8 @@ static void html_head(const dor_analysis *x, const char *screen, dor_str *s)
 
 static dor_status html(const dor_analysis *x, const char *folder, const char *screen, dor_str *s)
 {
-  dor_grid g[3];
-  const char *caption[3];
+  dor_grid g[TABLES];
+  const char *caption[TABLES];
   DOR_TRY(grids(x, g, caption));
   html_head(x, screen, s);
   dor_str_add(s, "<h2>Figures</h2>\n");
@@ -128,7 +132,7 @@ static dor_status html(const dor_analysis *x, const char *folder, const char *sc
     const char *path = picture(x, folder, dor_plot_names[i]);
     if (path) DOR_TRY(embed(path, dor_plot_names[i], figure_says[i], s));
   }
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < TABLES; i++) {
     if (!g[i].n_rows) continue;
     dor_str_fmt(s, "<h2>%s</h2>\n<div class=\"wide\">", section[i]);
     dor_grid_html(&g[i], caption[i], s);

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "report/meta.h"
+#include "report/by_arm.h"
 #include "report/output.h"
 #include "report/pose.h"
 
@@ -76,21 +77,6 @@ static int32_t count_seeds(const dor_predictions *p)
   return most;
 }
 
-const char *dor_threshold_text(dor_arena *a, double threshold)
-{
-  char text[32];
-  snprintf(text, sizeof text, "%g", threshold);
-  return dor_arena_fmt(a, "threshold %s, fixed", text[0] == '0' && text[1] ? text + 1 : text);
-}
-
-static const char *threshold_text(dor_arena *a, const dor_predictions *p)
-{
-  if (p->n_classes != 2) return "the most probable class";
-  for (int32_t i = 1; i < p->n; i++)
-    if (p->threshold[i] != p->threshold[0]) return "threshold as the file says, row by row";
-  return dor_threshold_text(a, p->threshold[0]);
-}
-
 /* What a file without a run can tell about itself. */
 static dor_status foreign(dor_arena *a, const char *csv, const dor_predictions *p, dor_report_meta *m)
 {
@@ -101,11 +87,13 @@ static dor_status foreign(dor_arena *a, const char *csv, const dor_predictions *
   int32_t folds = count(p->fold, p->n);
   const char *per = p->n_units > p->n_clusters ? "row" : "subject";
   *m = (dor_report_meta){.experiment = "", .title = slash ? slash + 1 : csv, .question = "", .positive = p->n_classes == 2 ? p->class_name[1] : NULL,
-                         .scheme = folds > 1 ? dor_arena_fmt(a, "%d folds, as the file says", folds) : "", .threshold = threshold_text(a, p), .pool = "",
+                         .scheme = folds > 1 ? dor_arena_fmt(a, "%d folds, as the file says", folds) : "", .pool = "",
                          .per = per, .one = per, .many = dor_arena_fmt(a, "%ss", per), .n_seeds = count_seeds(p), .repeats = count(p->repeat, p->n),
                          .metric = "accuracy", .common = true, .n_arms = p->n_arms, .arm = arm,
                          .synthetic = strstr(p->stamp, "SYNTHETIC"), .leaks = strstr(p->stamp, "LEAKS"), .quick = strstr(p->stamp, "QUICK"),
                          .people = p->n_clusters, .leakage = "", .level = 0.95, .replicates = 2000};
+  m->threshold = dor_thresholds(a, m, p);
+  if (m->scheme) m->scheme = dor_schemes(a, m->scheme, m, p);
   DOR_NEED(m->scheme && m->threshold && m->many, NOMEM, "%s", csv);
   return dor_result_code(a, csv, "", &m->result);
 }

@@ -59,6 +59,7 @@ static void head(const dor_analysis *x, dor_str *s)
   class_counts(x, &line);
   if (x->clustered) dor_str_fmt(&line, ", in %d clusters", x->p->n_clusters);
   if (dor_positive(x) > 0) dor_str_fmt(&line, "; sensitivity is about %s", x->p->class_name[1]);
+  else dor_str_add(&line, "; macro averages over the classes");
   dor_put_wrapped(s, kept(x, &line), WIDTH, 2);
   const char *part[4] = {m->scheme, "", m->threshold, m->leakage};
   if (m->n_seeds > 1) part[1] = dor_arena_fmt(x->a, "%d seeds, probabilities averaged per %s", m->n_seeds, m->one);
@@ -359,13 +360,13 @@ static void limits(const dor_analysis *x, dor_str *s)
   width_limit(x, &line);
   seeds_limit(x, &line);
   dor_str_add(&line, " Intervals ignore training variability.");
-  if (x->n_contrasts && !x->clustered) {
+  if (dor_contrasts_exact(x)) {
     dor_str_add(&line, " The exact test decides, not the interval:");
     char p[32];
     snprintf(p, sizeof p, "%.3g", 1 - x->m->level);
     dor_str_fmt(&line, " fewer than %d %s decided differently can never reach p < %s.", fewest_discordant(x->m->level), x->m->many, p + (p[0] == '0'));
   }
-  if (x->clustered) dor_str_fmt(&line, " Intervals and tests resample %d clusters, not %d %s.", x->p->n_clusters, x->p->n_units, x->m->many);
+  if (x->clustered) dor_str_fmt(&line, " Intervals and tests resample %d clusters, people or groups, as wholes.", x->p->n_clusters);
   if (x->m->leaks)
     dor_str_add(&line, " LEAKS: the split ignores people and groups: training has seen what is tested, and these figures say nothing about new people.");
   if (x->m->published) dor_str_fmt(&line, " Published row: %s.", x->m->published);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tables/: main, per_fold, ablation as CSV (numbers, full precision),
- * Markdown and LaTeX (rounded, with caption); confusion as CSV. */
+ * tables/: main, per_class (of more than two), per_fold, ablation as CSV
+ * (numbers, full precision), Markdown and LaTeX (rounded, with caption);
+ * confusion as CSV. */
 #include <math.h>
 #include <string.h>
 
@@ -189,6 +190,51 @@ static void folds_csv(const dor_analysis *x, dor_str *s)
     }
 }
 
+/* ---- each class against the rest ---- */
+
+static const column of_a_class[] = {{"sensitivity", "sensitivity", true}, {"specificity", "specificity", true}, {"precision", "precision", true},
+                                    {"f1", "F1", true}, {"auc", "AUC", true}};
+enum { CLASS_COLUMNS = sizeof of_a_class / sizeof *of_a_class };
+
+dor_status dor_grid_classes(const dor_analysis *x, dor_grid *g)
+{
+  const int32_t k = dor_positive(x) > 0 ? 0 : x->p->n_classes;
+  DOR_TRY(grid_new(x, x->n_arms * k, CLASS_COLUMNS + 3, g));
+  g->head[0] = "arm", g->head[1] = "class", g->head[2] = "n";
+  for (int32_t i = 0; i < CLASS_COLUMNS; i++) g->head[i + 3] = of_a_class[i].head;
+  for (int32_t a = 0; a < x->n_arms; a++)
+    for (int32_t c = 0; c < k; c++) {
+      const char **cell = g->cell + g->n_rows++ * g->n_cols;
+      const dor_result *first = dor_result_find(x, a, DOR_ALL, DOR_ALL, "sensitivity", c);
+      cell[0] = x->arm[a].arm->title, cell[1] = class_name(x, c), cell[2] = dor_arena_fmt(x->a, "%lld", first ? (long long)first->n : 0LL);
+      for (int32_t i = 0; i < CLASS_COLUMNS; i++) cell[i + 3] = metric_text(x, dor_result_find(x, a, DOR_ALL, DOR_ALL, of_a_class[i].metric, c));
+    }
+  return grid_check(g);
+}
+
+static void classes_csv(const dor_analysis *x, dor_str *s)
+{
+  dor_str_add(s, "arm,class,n");
+  for (int32_t i = 0; i < CLASS_COLUMNS; i++)
+    dor_str_fmt(s, ",%s,%s_lo,%s_hi,%s_method", of_a_class[i].metric, of_a_class[i].metric, of_a_class[i].metric, of_a_class[i].metric);
+  dor_str_add(s, ",stamp,run\n");
+  for (int32_t a = 0; a < x->n_arms; a++)
+    for (int32_t c = 0; c < x->p->n_classes; c++) {
+      const dor_result *first = dor_result_find(x, a, DOR_ALL, DOR_ALL, "sensitivity", c);
+      dor_csv_put(s, x->arm[a].arm->name, false);
+      dor_csv_put(s, class_name(x, c), false);
+      dor_csv_put_int(s, first ? first->n : 0, false);
+      for (int32_t i = 0; i < CLASS_COLUMNS; i++) {
+        const dor_result *v = dor_result_find(x, a, DOR_ALL, DOR_ALL, of_a_class[i].metric, c);
+        dor_csv_put_real(s, v ? v->value : NAN, false);
+        dor_csv_put_real(s, v ? v->ci.lo : NAN, false);
+        dor_csv_put_real(s, v ? v->ci.hi : NAN, false);
+        dor_csv_put(s, v ? v->ci.method : "", false);
+      }
+      dor_put_marks(x, s);
+    }
+}
+
 static const char *difference_text(const dor_analysis *x, const dor_contrast *c)
 {
   dor_str s = {0};
@@ -356,9 +402,10 @@ dor_status dor_write_tables(const dor_analysis *x, const char *folder)
   DOR_TRY(dor_caption(x, &caption));
   DOR_TRY(write_table(x, tables, "main", caption, dor_grid_main, main_csv));
   char *folds = dor_arena_fmt(x->a, "By fold; the spread of folds is a description, no interval. %s", caption);
-  char *against = dor_arena_fmt(x->a, "Against %s. The exact test decides, not the interval. %s", x->arm[x->reference].arm->title, caption);
+  char *against = dor_arena_fmt(x->a, "Against %s.%s %s", x->arm[x->reference].arm->title, dor_test_decides(x), caption);
   DOR_NEED(folds && against, NOMEM, "captions");
   DOR_TRY(write_table(x, tables, "per_fold", folds, dor_grid_folds, folds_csv));
+  if (dor_positive(x) < 0) DOR_TRY(write_table(x, tables, "per_class", caption, dor_grid_classes, classes_csv));
   DOR_TRY(write_table(x, tables, "ablation", against, dor_grid_ablation, ablation_csv));
   confusion_csv(x, &s);
   return dor_write_text(x->a, tables, "confusion.csv", &s);

@@ -25,6 +25,9 @@ bool dor_is_share(const char *metric);                                  /* print
 /* Sentences about the method: unit, n per class, split, intervals, threshold, pooling, seeds, tests. In the analysis' arena. */
 DOR_MUST dor_status dor_caption(const dor_analysis *x, const char **out);
 
+/* " The exact test decides, not the interval." where it does; else "". */
+const char *dor_test_decides(const dor_analysis *x);
+
 /* Columns on a screen: bytes that start a UTF-8 character. */
 int32_t dor_columns(const char *text, size_t n);
 /* `text` broken at blanks (and inside a word that is longer than a line) into lines of at most `width` columns; later lines begin with

@@ -25,5 +25,6 @@ done
 expect 0 "$dorsum" run experiments/backtracker/experiment.cfg $small --out "$tmp/run"
 expect 2 "$dorsum" run experiments/backtracker/experiment.cfg $small train.lr=0.5 --out "$tmp/run"
 says "lr"
-expect 0 "$dorsum" run experiments/backtracker/mine.cfg $small --arm deep --out "$tmp/mine"
+expect 0 "$dorsum" run experiments/backtracker/mine.cfg $small train.epochs=1 inputs.backward.frames=8 inputs.forward.frames=8 --out "$tmp/mine"
+grep -q "^accuracy,deep," "$tmp/mine/tables/ablation.csv" || fail "mine.cfg: its arm is not compared"
 echo "backtracker: ok"

@@ -393,6 +393,30 @@ TEST(report_keeps_the_names_of_folds)
   dor_arena_release(&a);
 }
 
+/* Arms of different folds are not compared, and what they do not share is said of each. */
+TEST(report_arms_with_settings_of_their_own)
+{
+  dor_arena a = {0};
+  dor_str screen = {0}, text = {0};
+  dor_str_add(&text, "arm,subject,label,probability,fold,threshold\n");
+  for (int arm = 0; arm < 3; arm++)
+    for (int i = 0; i < 12; i++)
+      dor_str_fmt(&text, "%c,s%d,%s,%s,%d,%s\n", 'a' + arm, i, i % 2 ? "ill" : "well", i % 2 ? ".9" : ".1", (arm == 1 ? i / 3 : i % 3) + 1,
+                  arm == 2 ? ".8" : ".5");
+  const char *out = foreign(&a, "own_settings", text.s, &(dor_predictions_options){.positive = "ill"}, &screen);
+  CHECK(strstr(screen.s, "3 folds, as the file says") || strstr(screen.s, "4 folds, as the file says"), "%s", screen.s);
+  CHECK(strstr(screen.s, "b: folds of its own, 4"), "%s", screen.s);
+  CHECK(strstr(screen.s, "threshold .5, fixed; c: threshold .8, fixed"), "%s", screen.s);
+  CHECK(strstr(screen.s, "other folds than the reference"), "%s", screen.s);
+  const char *caption = slurp(&a, path_of(out, "tables/main.md"));
+  CHECK(strstr(caption, "b: folds of its own, 4") && strstr(caption, "c: threshold .8, fixed"), "%s", caption);
+  const char *against = slurp(&a, path_of(out, "tables/ablation.csv"));
+  CHECK(strstr(against, "other folds") && !strstr(against, "\nb,accuracy,better"), "%s", against);
+  dor_str_release(&text);
+  dor_str_release(&screen);
+  dor_arena_release(&a);
+}
+
 TEST(report_foreign_needs_positive)
 {
   dor_arena a = {0};
@@ -439,6 +463,9 @@ TEST(report_many_classes_in_groups)
     CHECK(!strstr(csv, "weighted"), "weighted recall is accuracy: left out");
     CHECK(!!strstr(csv, "over clusters") == grouped && !!strstr(csv, ",Wilson,") == !grouped, "intervals of grouped units resample groups, and only of those");
     CHECK(!!strstr(screen.s, "resample 30 clusters") == grouped, "%s", screen.s);
+    CHECK(strstr(screen.s, "macro averages") && strstr(slurp(&a, path_of(out, "tables/main.md")), "are macro averages"), "%s", screen.s);
+    CHECK(strstr(slurp(&a, path_of(out, "tables/per_class.md")), "| lying 50 %q | 20 |") && strstr(slurp(&a, path_of(out, "report.md")), "## Classes"),
+          "each class against the rest");
     CHECK(strstr(slurp(&a, path_of(out, "tables/main.tex")), "x\\_y \\& $<$z$>$") && strstr(slurp(&a, path_of(out, "report.html")),
                                                                                             "x_y &amp; &lt;z&gt;"), "escapes");
     static const char *const figure[] = {"plots/arms.png", "plots/confusion.png", "plots/folds.png"};
