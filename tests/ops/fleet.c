@@ -15,6 +15,7 @@
 enum { MODELS = 3, STEP_BYTES = 256 };
 
 typedef struct fleet { /* one node's memory once for each model: its pool, then a step block */
+  dor_backend backend;
   dor_opcase c;
   dor_program *program;
   dor_instance *instance;
@@ -39,11 +40,10 @@ static void roomy_free(void *p, size_t bytes)
 
 static bool fleet_new(fleet *f, const dor_op *op, const dor_case *at)
 {
-  dor_backend b = trial_backend(dor_column_cuda, "cuda");
-  b.alloc = roomy_alloc, b.free = roomy_free;
-  *f = (fleet){0};
+  *f = (fleet){.backend = trial_backend(dor_column_cuda, "cuda")};
+  f->backend.alloc = roomy_alloc, f->backend.free = roomy_free;
   OK(dor_opcase_build(&f->c, op, at));
-  if (dor_program_build(&f->program, &f->c.graph, &b, &(dor_program_options){.no_fuse = true})) return false;
+  if (dor_program_build(&f->program, &f->c.graph, &f->backend, &(dor_program_options){.no_fuse = true})) return false;
   OK(dor_instance_new(&f->instance, f->program, NULL));
   const size_t pool = (f->program->plan.total + 255) / 256 * 256;
   f->stride = pool + STEP_BYTES;
