@@ -27,7 +27,7 @@ ALLFLAGS = $(STRICT) $(WERROR) $(CFLAGS) -fopenmp $(DEPFLAGS) $(INC)
 
 # Kernels in src/ and kernels/ are compiled once for any x86-64; files named *_avx2.c and *_avx512.c for that CPU only, chosen at run time.
 SRC     := $(sort $(wildcard src/*/*.c kernels/*.c))
-LIBSRC  := $(filter-out src/cli/%,$(SRC))
+LIBSRC  := $(filter-out src/cli/% src/backend/devices.c,$(SRC))
 CLISRC  := $(filter src/cli/%,$(SRC))
 TESTSRC := $(sort $(wildcard tests/*.c tests/*/*.c))
 CUSRC   := $(sort $(wildcard kernels/*.cu))
@@ -37,6 +37,26 @@ EMUOBJ  := $(EMUSRC:%.cu=$(B)/emu/%.o)
 $(B)/kernels/%.o: CPUFLAGS := $(if $(filter release,$(VARIANT)),-O3) -ffp-contract=fast
 $(B)/kernels/%_avx2.o:   CPUFLAGS := -O3 -mavx2 -mfma -ffp-contract=fast
 $(B)/kernels/%_avx512.o: CPUFLAGS := -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -ffp-contract=fast
+
+# CUDA (docs/guide/gpu.md): built in where this machine has a GPU and the toolkit, or with CUDA=1; CUDA=0 leaves it out.
+CUDA_HOME ?= /usr/local/cuda
+CUDA_HAVE := $(shell test -x $(CUDA_HOME)/bin/nvcc && test -e $(CUDA_HOME)/include/cublasLt.h && \
+               awk '$$2 == "CUDNN_MAJOR" { a = $$3 } $$2 == "CUDNN_MINOR" { b = $$3 } END { exit !(a > 9 || (a == 9 && b >= 11)) }' \
+               $(CUDA_HOME)/include/cudnn_version.h 2>/dev/null && echo 1)
+CUDA    ?= $(if $(wildcard /dev/nvidiactl),$(CUDA_HAVE),0)
+CUDA_ON := $(and $(filter 1,$(CUDA)),$(filter release,$(VARIANT)))
+ifneq ($(CUDA_ON),)
+ifeq ($(CUDA_HAVE),)
+$(error CUDA=1, and $(CUDA_HOME) has no nvcc, cuBLASLt and cuDNN 9.11 or newer: CUDA_HOME=...)
+endif
+DEVSRC  := $(sort $(wildcard src/backend/cuda/*.c))
+CUOBJ   := $(CUSRC:%.cu=$(B)/cuda/%.o)
+CUDALIBS := -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcublasLt -lcudnn -lcudart -lstdc++
+$(B)/src/backend/cuda/%.o: CPUFLAGS := -isystem $(CUDA_HOME)/include
+endif
+# The toolkit's kernels of sm_80 and sm_90, and PTX for what comes after.
+NVCCFLAGS = -std=c++17 -O3 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90 \
+            -Werror all-warnings -Xptxas -v -Xcompiler -Wall,-Wextra $(INC)
 
 help:
 	@echo "make demo       install what is missing, build, and run a synthetic experiment (CPU)"
@@ -58,19 +78,27 @@ build/dorsum: $(B)/dorsum
 
 $(B)/libdorsum.a: $(call OBJ,$(LIBSRC))
 	$(Q)rm -f $@; ar rcs $@ $^
-$(B)/dorsum: $(call OBJ,$(CLISRC)) $(B)/libdorsum.a
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(LIBS) -o $@
+$(B)/dorsum: $(call OBJ,$(CLISRC) $(DEVSRC)) $(CUOBJ) $(B)/devices.o $(B)/libdorsum.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(CUDALIBS) $(LIBS) -o $@
 	@echo "built $@"
 
 # The tests register themselves: TEST(name) anywhere under tests/.
 $(B)/tests.def: $(TESTSRC)
 	@mkdir -p $(dir $@); grep -ho '^TEST([a-z0-9_]*)' $(TESTSRC) | sort > $@.tmp; cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
 $(B)/tests/main.o: $(B)/tests.def
-$(B)/check: $(call OBJ,$(TESTSRC)) $(EMUOBJ) $(B)/libdorsum.a
+$(B)/check: $(call OBJ,$(TESTSRC)) $(EMUOBJ) $(B)/emu/devices.o $(B)/libdorsum.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(LIBS) -lcmocka -o $@
 
 # A fuzz target is fuzz_NAME() to the tests; only libFuzzer wants them all under one name.
 $(filter-out build/fuzz/%,$(B))/tests/fuzz/fuzz_%.o: DEFS = -DLLVMFuzzerTestOneInput=$(notdir $*)
+
+# Which devices are linked: a list each for the program and for the tests.
+$(B)/devices/devices.def: always
+	@mkdir -p $(dir $@); echo '$(if $(CUDA_ON),BACKEND(cuda))' | cmp -s - $@ || echo '$(if $(CUDA_ON),BACKEND(cuda))' >$@
+$(B)/emu/devices/devices.def:
+	@mkdir -p $(dir $@); : >$@
+$(B)/devices.o $(B)/emu/devices.o: $(B)/%.o: src/backend/devices.c $(B)/%/devices.def
+	$(Q)$(CC) $(ALLFLAGS) -I$(B)/$* -MMD -MP -c $< -o $@
 
 # The commit goes into one small object, which is built again when it changes.
 GIT := $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
@@ -91,6 +119,11 @@ EMU.asan := -fsanitize-sections=cuemu_shared
 $(B)/emu/%.o: %.cu
 	@mkdir -p $(dir $@)
 	$(Q)$(CXX) -x c++ $(CXXFLAGS_EMU) -MMD -MP -c $< -o $@
+
+# ... and for a GPU; what ptxas says of registers and spills lies beside each object (tools/ptxas.sh).
+$(B)/cuda/%.o: %.cu
+	@mkdir -p $(dir $@)
+	$(Q)$(CUDA_HOME)/bin/nvcc $(NVCCFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@ 2>$(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }
 
 check: all $(B)/check
 	$(Q)$(B)/check
@@ -135,14 +168,14 @@ install: all
 clean:
 	$(Q)rm -rf build
 
--include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC)) $(EMUOBJ:.o=.d)
+-include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC)) $(EMUOBJ:.o=.d) $(CUOBJ:.o=.d) $(DEVSRC:%.c=$(B)/%.d) $(B)/devices.d $(B)/emu/devices.d
 .PHONY: always help all check test demo deps asan fuzz bench floors lint size mutants docs reproduce install clean
 
 # Has cuDNN a plan for every graph that the models ask for? tools/cudnn_plans.c, wherever CUDA's and cuDNN's files are; no driver is needed.
 CUDA_HOME ?= /usr/local/cuda
 PLANSRC   := src/backend/cuda/descriptor.c $(sort $(wildcard src/backend/cuda/dnn*.c)) tools/cudnn_plans.c
 $(call OBJ,$(PLANSRC)): CPUFLAGS = -isystem $(CUDA_HOME)/include -DDOR_CUDA_STUB='"$(CUDA_HOME)/lib64/stubs/libcuda.so"'
-$(B)/cudnn-plans: $(call OBJ,$(PLANSRC)) $(CUSRC:%.cu=$(B)/emu/%.o) $(B)/libdorsum.a
+$(B)/cudnn-plans: $(call OBJ,$(PLANSRC)) $(CUSRC:%.cu=$(B)/emu/%.o) $(B)/emu/devices.o $(B)/libdorsum.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(LIBS) -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcudnn -lcudart -ldl -o $@
 cudnn-plans: $(B)/cudnn-plans
 	$(Q)$< tests/fixtures/h200.json all

@@ -15,10 +15,14 @@ static const dor_backend *const backends[] = {
 #undef BACKEND
 };
 
+extern const dor_backend *const dor_devices[]; /* devices.c */
+
 const dor_backend *dor_backend_find(const char *name)
 {
   for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
     if (!strcmp(backends[i]->name, name)) return backends[i];
+  for (size_t i = 0; dor_devices[i]; i++)
+    if (!strcmp(dor_devices[i]->name, name)) return dor_devices[i];
   return NULL;
 }
 
@@ -28,4 +32,10 @@ bool dor_backend_has(const void *backend, const dor_op *op)
   for (int32_t i = 0; i < DOR_COLUMNS; i++)
     if (b->column[i] && b->column[i][op->id]) return true;
   return op->view;
+}
+
+const char *dor_backend_device(const dor_backend *b)
+{
+  if (!b) return dor_backend_cpu.name;
+  return b->device ? b->device->describe() : b->name;
 }

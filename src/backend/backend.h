@@ -19,7 +19,7 @@ enum { DOR_COLUMNS = 4 };
 /* What a device can do besides holding memory. Streams, events and graphs are the backend's own. errors
  * NOMEM of the host, DEVMEM of the device; DEVICE */
 typedef struct dor_device {
-  const char *(*describe)(void);                  /* what it is: "NVIDIA H200" */
+  const char *(*describe)(void);                  /* what it is: "cuda: NVIDIA H200" */
   dor_status (*memory)(size_t *left, size_t *all); /* bytes */
   dor_status (*stream_new)(void **stream);
   void (*stream_free)(void *stream);
@@ -60,7 +60,10 @@ extern const dor_kernel *const dor_column_cuda[], *const dor_column_library[]; /
 
 extern const dor_backend dor_backend_cpu;   /* oneDNN and own kernels */
 extern const dor_backend dor_backend_plain; /* own portable kernels alone: what `make check` compares against */
+extern const dor_backend dor_backend_null;  /* a GPU as far as one can be without: null.c */
+extern const struct dor_library dor_library_recorder;
 const dor_backend *dor_backend_find(const char *name);
+const char *dor_backend_device(const dor_backend *b); /* what runs say they ran on: "cpu", or the device's own name; NULL: the CPU */
 bool dor_backend_has(const void *backend, const dor_op *op); /* for dor_graph_fuse */
 
 typedef enum dor_format { DOR_FORMAT_FP32, DOR_FORMAT_BF16, DOR_FORMAT_FP16 } dor_format; /* of activations; all else is float */

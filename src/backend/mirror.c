@@ -103,7 +103,7 @@ void dor_mirror_free(dor_mirror *m)
 {
   if (!m) return;
   const dor_device *d = m->device;
-  if (m->stream && !m->failed && d->settle(m->stream)) m->failed = DOR_E_DEVICE; /* what still runs reads this memory; nobody is left to tell */
+  if (m->stream && d->settle(m->stream)) m->failed = DOR_E_DEVICE; /* what still runs uses this memory; nobody is left to tell of a failure */
   if (m->graph) d->graph_free(m->graph);
   for (int k = 0; k < SIDES; k++) {
     if (m->in[k]) d->unpin(m->in[k], side_bytes(m));

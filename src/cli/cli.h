@@ -59,6 +59,10 @@ bool dor_colour(int fd);                                               /* a term
 
 /* Read key=value into obj (defaults first). errors CONFIG "command line: ..." */
 DOR_MUST dor_status dor_cli_assigned(dor_cli *c, const dor_key *keys, void *obj);
+/* --device as a backend that is open. `look`: nothing will run, so the CPU unless another is named, and "null" may be.
+ * errors USAGE: no such name; UNSUPPORTED: no CUDA in this build, no driver, too old a one; DEVICE */
+struct dor_backend;
+DOR_MUST dor_status dor_cli_device(const dor_cli *c, bool look, const struct dor_backend **out);
 /* --out, or a message that it is needed. */
 DOR_MUST dor_status dor_cli_need_out(const dor_cli *c, const char *what);
 /* Refuse a file or folder that is not there. errors USAGE */

@@ -53,7 +53,8 @@ static dor_status bench_ops(dor_cli *c)
   bench_cfg b;
   sink s = {.json = c->json};
   DOR_TRY(dor_cli_assigned(c, bench_keys, &b));
-  const dor_backend *backend = b.plain ? &dor_backend_plain : &dor_backend_cpu;
+  const dor_backend *backend = &dor_backend_plain;
+  if (!b.plain) DOR_TRY(dor_cli_device(c, false, &backend));
   DOR_TRY(dor_opbench(backend, *b.op ? b.op : NULL, b.all, (int32_t)b.threads, b.seconds, print_row, &s));
   DOR_NEED(s.started, USAGE, "no op with a case to time has '%s' in its name; dorsum help ops", b.op);
   if (s.json) dor_out("]\n");
@@ -111,8 +112,10 @@ static dor_status bench_training(dor_cli *c, const char *kind)
 {
   dor_bench_cfg cfg;
   dor_bench *b = NULL;
+  const dor_backend *backend;
   DOR_TRY(dor_cli_assigned(c, dor_bench_keys, &cfg));
-  DOR_TRY(dor_bench_open(&b, kind, &cfg, NULL));
+  DOR_TRY(dor_cli_device(c, false, &backend));
+  DOR_TRY(dor_bench_open(&b, kind, &cfg, backend));
   dor_status s = cfg.serve ? serve(b) : measure(c, kind, b, cfg.seconds);
   dor_bench_close(b);
   return s;
@@ -128,7 +131,7 @@ const dor_command dor_command_bench = {
     .name = "bench",
     .summary = "time ops and training steps on this machine",
     .usage = "[ops|step|conv|pose|mlp] [key=value ...]",
-    .options = "Jq",
+    .options = "dJq",
     .examples = "  dorsum bench\n  dorsum bench step size=128 batch=32 threads=2\n"
                 "  dorsum bench conv channels=64 size=64 batch=8 threads=2\n  dorsum bench pose size=512 batch=1 threads=2\n  dorsum bench mlp threads=2\n"
                 "  dorsum bench op=conv2d threads=2 seconds=1\n  dorsum bench op=relu plain=true --json\n",

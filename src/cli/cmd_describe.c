@@ -86,7 +86,8 @@ static dor_status of_config(dor_cli *c, const char *path)
   dor_experiment e;
   dor_setup u = {0};
   DOR_TRY(dor_experiment_read(&e, path, c->assign, c->n_assign));
-  dor_status s = dor_setup_data(&u, &e, NULL);
+  dor_status s = dor_cli_device(c, true, &e.backend);
+  if (!s) s = dor_setup_data(&u, &e, NULL);
   if (!s) s = dor_study_make(&u.study, &e, &u.data);
   if (!s) s = of_setup(c, &u);
   dor_setup_release(&u);
@@ -136,14 +137,15 @@ static dor_status model_settings(dor_cli *c, const dor_model *m, void *cfg, shap
 }
 
 typedef struct described {
+  const dor_backend *backend;
   dor_params params;
   dor_program *eval, *train; /* train: of models that give maps */
   double macs, charged;      /* of the convolutions, and as HRNet's authors count */
 } described;
 
-static dor_status compile(dor_graph *g, dor_status made, dor_program **out)
+static dor_status compile(const described *d, dor_graph *g, dor_status made, dor_program **out)
 {
-  if (!made) return dor_program_build(out, g, &dor_backend_cpu, &(dor_program_options){.threads = 1});
+  if (!made) return dor_program_build(out, g, d->backend, &(dor_program_options){.threads = 1});
   dor_graph_release(g);
   return made;
 }
@@ -158,7 +160,7 @@ static dor_status build_vector(const dor_model *m, const void *cfg, const shape_
   dor_val logits = dor_layer_linear(&g, "out", m->body(&g, cfg, dor_graph_input(&g, "x0", t)), (int32_t)s->outputs);
   dor_graph_keep(&g, logits, "logits");
   d->macs = d->charged = dor_conv_macs(&g, false);
-  return compile(&g, dor_graph_status(&g), &d->eval);
+  return compile(d, &g, dor_graph_status(&g), &d->eval);
 }
 
 static dor_status build_maps(const dor_model *m, const void *cfg, const shape_cfg *s, described *d)
@@ -169,10 +171,10 @@ static dor_status build_maps(const dor_model *m, const void *cfg, const shape_cf
   dor_graph_init(&g, &d->params, false);
   dor_status made = dor_pose_graph_eval(&g, m, cfg, x, &net);
   d->macs = dor_conv_macs(&g, false), d->charged = dor_conv_macs(&g, true);
-  DOR_TRY(compile(&g, made, &d->eval));
+  DOR_TRY(compile(d, &g, made, &d->eval));
   dor_graph_init(&g, &d->params, true);
   made = dor_pose_graph_train(&g, m, cfg, x, &(dor_pose_loss){.push = 1e-3, .pull = 1e-3, .people = 30}, false, &net);
-  return compile(&g, made, &d->train);
+  return compile(d, &g, made, &d->train);
 }
 
 static void print_model(const dor_cli *c, const dor_model *m, const shape_cfg *s, const described *d)
@@ -198,6 +200,7 @@ static dor_status of_model(dor_cli *c, const dor_model *m)
   bool started = false;
   void *cfg = dor_arena_alloc(&c->arena, m->cfg_size);
   DOR_NEED(cfg, NOMEM, "out of memory");
+  DOR_TRY(dor_cli_device(c, true, &d.backend));
   DOR_TRY(model_settings(c, m, cfg, &s));
   dor_status status = m->maps ? build_maps(m, cfg, &s, &d) : build_vector(m, cfg, &s, &d);
   if (!status && c->json) {
@@ -228,15 +231,16 @@ const dor_command dor_command_describe = {
     .name = "describe",
     .summary = "layers, shapes, FLOPs, memory plan and kernels; or what a weight file holds",
     .usage = "CONFIG|MODEL|WEIGHTS [key=value ...]",
-    .options = "azJq",
+    .options = "adzJq",
     .examples = "  dorsum describe silhouette_cnn channels=16,32 --size 64,64\n"
                 "  dorsum describe mlp hidden=32 features=6\n"
                 "  dorsum describe higherhrnet width=48 --size 640,640 batch=2\n"
+                "  dorsum describe silhouette_cnn --device null\n"
                 "  dorsum describe experiments/backtracker/quick.cfg --arm joint\n"
                 "  dorsum describe pose_higher_hrnet_w32_512.pth\n",
     .text = "A config is described with its data, as it would be trained; a model by name alone (dorsum help models), with its own\n"
             "keys and size, features, outputs, batch. One line a node: op, inputs, outputs with shapes, memory, kernel. Of a .pth or\n"
-            ".safetensors file: its tensors, and what they were trained on.\n",
+            ".safetensors file: its tensors, and what they were trained on. --device null: as on a GPU, without one.\n",
     .least = 1,
     .most = 1,
     .run = run};

@@ -18,6 +18,7 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
+#include "backend/backend.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/version.h"
@@ -72,6 +73,19 @@ static void cpu(rows *r)
   put(r, "device", "cpu");
 }
 
+/* What a device says, or why there is none. */
+static void devices(rows *r, const dor_cli *c)
+{
+  static const char *const name = "cuda";
+  const dor_backend *b;
+  size_t left = 0, all = 0;
+  dor_cli asked = *c;
+  if (!asked.device) asked.device = name;
+  if (dor_cli_device(&asked, false, &b)) put(r, name, "%s", dor_errmsg());
+  else if (b->device && b->device->memory(&left, &all)) put(r, name, "%s", dor_errmsg());
+  else if (b->device) put(r, name, "%s, %.1f of %.1f GiB free", b->device->describe(), (double)left / 1073741824.0, (double)all / 1073741824.0);
+}
+
 /* The first line a program prints when asked for its version; false when it cannot be started. */
 static bool first_line(const char *program, const char *option, char *line, size_t size)
 {
@@ -124,6 +138,7 @@ static dor_status run(dor_cli *c)
   put(&r, "dorsum", "%s %s (numerics %s)", DOR_VERSION, dor_git(), DOR_NUMERICS);
   libraries(&r);
   cpu(&r);
+  devices(&r, c);
   programs(&r);
   dor_status s = disk(&r);
   if (c->json) {
@@ -139,7 +154,7 @@ const dor_command dor_command_doctor = {
     .name = "doctor",
     .summary = "what this machine has, and what is missing",
     .usage = "",
-    .options = "Jq",
+    .options = "dJq",
     .examples = "  dorsum doctor\n  dorsum doctor --json\n",
     .text = "Versions of libraries, the CPU's extensions, programs that reports need, and whether this folder can be written.\n",
     .least = 0,

@@ -333,7 +333,9 @@ static dor_status work(job *j)
   DOR_TRY(plan(j));
   DOR_TRY(number(j));
   if (j->c->overlay) DOR_TRY(dor_io_mkdirs(j->c->overlay));
-  DOR_TRY(dor_finder_open(&j->finder, j->c->arg[0], &j->cfg, NULL));
+  const dor_backend *backend;
+  DOR_TRY(dor_cli_device(j->c, false, &backend));
+  DOR_TRY(dor_finder_open(&j->finder, j->c->arg[0], &j->cfg, backend));
   say_weights(j);
   DOR_TRY(find(j));
   if (j->c->json) print_json(j);
@@ -357,7 +359,7 @@ const dor_command dor_command_pose = {
     .name = "pose",
     .summary = "find people and their joints in pictures and videos",
     .usage = "WEIGHTS PICTURE|VIDEO|FOLDER... -o FILE.csv|FILE.json [key=value ...]",
-    .options = "ovfJq",
+    .options = "ovdfJq",
     .examples = "  dorsum pose pose_higher_hrnet_w32_512.pth photos/ -o people.csv --overlay drawn\n"
                 "  dorsum pose pose_higher_hrnet_w32_512.pth val2017/ -o found.json annotations=person_keypoints_val2017.json\n"
                 "  dorsum pose w48.safetensors a.jpg b.png -o people.csv size=640 scales=0.5,1,2\n"

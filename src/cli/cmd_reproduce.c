@@ -96,7 +96,8 @@ static dor_status one(dor_cli *c, plan *p, const char *data)
   for (int32_t i = 0; i < c->n_assign; i++) assign[i] = c->assign[i];
   assign[c->n_assign] = last;
   DOR_TRY(dor_experiment_read(&e, p->config, assign, c->n_assign + (data != NULL)));
-  dor_status s = run_one(c, p, &e, &json);
+  dor_status s = dor_cli_device(c, false, &e.backend);
+  if (!s) s = run_one(c, p, &e, &json);
   if (json) {
     json_object_set_new(json, "data", dor_json_text(e.top.data));
     json_array_append_new(p->runs, json);

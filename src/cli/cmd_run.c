@@ -9,7 +9,8 @@ static dor_status run(dor_cli *c)
   struct json_t *json = NULL;
   dor_run_result r = {.cells = 0};
   DOR_TRY(dor_experiment_read(&e, c->arg[0], c->assign, c->n_assign));
-  dor_status s = c->dry_run ? dor_run_plan(c, &e, &json) : dor_run_and_report(c, &e, &r, &json);
+  dor_status s = dor_cli_device(c, false, &e.backend);
+  if (!s) s = c->dry_run ? dor_run_plan(c, &e, &json) : dor_run_and_report(c, &e, &r, &json);
   dor_experiment_release(&e);
   if (json) dor_out_json(json);
   if (!s && r.complete) dor_say(c, "next: %s/report.html, dorsum verify %s", r.folder, r.folder);

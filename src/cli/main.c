@@ -28,7 +28,7 @@ static const struct {
     {'k', {"fold", 'k', "K", 0, "this fold only, from 1", 0}},
     {'s', {"seed", 's', "S", 0, "the cells of this seed only; seeds themselves are set by seeds=1,2,3", 0}},
     {'j', {"jobs", 'j', "N", 0, "cells side by side; default: all cores", 0}},
-    {'d', {"device", 'd', "NAME", 0, "auto or cpu", 0}},
+    {'d', {"device", 'd', "NAME", 0, "auto, cpu, cuda or cuda:N", 0}},
     {'z', {"size", OPTION_SIZE, "H,W", 0, "pictures are stored at this size", 0}},
     {'V', {"video", OPTION_VIDEO, NULL, 0, "as videos too", 0}},
     {'n', {"dry-run", 'n', NULL, 0, "say what would be done, and do none of it", 0}},
@@ -159,7 +159,6 @@ static dor_status check_count(const dor_cli *c)
   DOR_NEED(fits, USAGE, "usage: dorsum %s %s  (dorsum %s --help shows examples)", m->name, m->usage, m->name);
   bool keys = strstr(m->usage, "key=value") != NULL;
   DOR_NEED(keys || !c->n_assign, USAGE, "dorsum %s takes no key=value, got '%s'", m->name, c->assign[0]);
-  DOR_NEED(!c->device || !strcmp(c->device, "auto") || !strcmp(c->device, "cpu"), USAGE, "no device '%s'; there are auto, cpu", c->device);
   return DOR_OK;
 }
 

@@ -218,10 +218,23 @@ static void block_bytes(const dor_network *net, size_t bytes[DOR_KIND_COUNT])
 static size_t ema_offset(const dor_network *net) { return net->ema ? net->ema_offset : 0; }
 static dor_kind evaluated(const dor_network *net) { return net->ema ? DOR_MOMENT : DOR_PARAM; }
 
+/* On a device it is better to hear of too little memory before training than in it. */
+static dor_status check_room(const dor_network *net)
+{
+  size_t left, all;
+  const size_t needed = dor_replica_bytes(net);
+  if (!net->backend->device) return DOR_OK;
+  DOR_TRY(net->backend->device->memory(&left, &all));
+  DOR_NEED(needed <= left, DEVMEM, "training needs %zu bytes on the device, %zu of its %zu are free; try a smaller train.batch or a larger train.accumulate",
+           needed, left, all);
+  return DOR_OK;
+}
+
 dor_status dor_replica_blocks(dor_replica *r, const dor_network *net)
 {
   size_t bytes[DOR_KIND_COUNT];
   *r = (dor_replica){.net = net, .most_open = 1};
+  DOR_TRY(check_room(net));
   block_bytes(net, bytes);
   DOR_TRY(dor_store_make(&r->store, net->backend, bytes));
   r->param = (void *)((char *)r->store.host[evaluated(net)] + ema_offset(net));

@@ -169,7 +169,7 @@ static json_t *run_json(const dor_study *s, const dor_marks *m)
   static const char *const isa[] = {"plain", "avx2", "avx512"};
   const dor_roster *r = &s->roster[0];
   json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s}", "schema", 1, "id", m->id, "experiment", s->experiment->top.experiment, "dorsum", DOR_VERSION,
-                           "code_version", DOR_NUMERICS, "git", dor_git(), "device", "cpu");
+                           "code_version", DOR_NUMERICS, "git", dor_git(), "device", dor_backend_device(s->experiment->backend));
   if (!root) return NULL;
   json_object_set_new(root, "cpu_class", json_string(isa[dor_backend_cpu.isa()]));
   json_object_set_new(root, "threads_per_program", json_integer(s->experiment->cpu.threads));

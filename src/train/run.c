@@ -212,6 +212,7 @@ int32_t dor_run_jobs(const dor_experiment *e, int32_t asked)
 {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   if (asked > 0) return asked;
+  if (e->backend && e->backend->device) return 1; /* one device: programs side by side would only take each other's memory */
   int32_t jobs = (int32_t)(cores / (long)(e->cpu.threads > 0 ? e->cpu.threads : 1));
   return jobs > 0 ? jobs : 1;
 }

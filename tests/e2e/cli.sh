@@ -49,3 +49,13 @@ expect 5 sh -c "'$dorsum' help config >/dev/full"
 [ ! -s "$tmp/err" ] || fail "a closed pipe is no error"
 [ -z "$(NO_COLOR=1 "$dorsum" nonsense 2>&1 | tr -cd '\033')" ] || fail "colour in spite of NO_COLOR"
 echo "cli: ok"
+
+# devices
+expect 2 "$dorsum" bench op=relu --device tpu;    says "no device 'tpu'; there are auto, cpu, cuda, cuda:N"
+expect 2 "$dorsum" bench op=relu --device cuda:x; says "no device 'cuda:x'"
+expect 2 "$dorsum" bench op=relu --device null;   says "no device 'null'"
+expect 0 "$dorsum" bench op=relu --device cpu seconds=.001
+expect 0 "$dorsum" doctor --device cpu
+[ -e /dev/nvidiactl ] || { expect 1 "$dorsum" bench op=relu --device cuda; says "built without CUDA\|no CUDA d"; }
+[ -e /dev/nvidiactl ] || { expect 0 "$dorsum" bench op=relu --device auto seconds=.001; }
+expect 0 "$dorsum" describe mlp --device null;    says "linear_cublas product"

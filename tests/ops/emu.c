@@ -10,7 +10,8 @@
 #include "tests/ops/emulated.h"
 #include "tests/test.h"
 
-int64_t test_emu_replays;
+int64_t test_emu_replays, test_emu_lost = -1;
+size_t test_emu_room = (size_t)1 << 30;
 
 /* ---- streams: lists of what is still to be done ---- */
 
@@ -72,7 +73,7 @@ static dor_status stream_new(void **out)
 static void stream_free(void *p)
 {
   stream *s = p;
-  CHECK(s->done == s->todo.n, "a stream goes with work undone");
+  CHECK(s->done == s->todo.n || !test_emu_lost, "a stream goes with work undone");
   free(s->todo.at);
   free(s);
 }
@@ -91,6 +92,7 @@ static dor_status copy_rows(void *to, size_t to_step, const void *from, size_t f
 
 static dor_status told(void)
 {
+  DOR_NEED(test_emu_lost, DEVICE, "the device is gone");
   DOR_NEED(!cuemu_complaint, DEVICE, "%s", cuemu_complaint);
   return DOR_OK;
 }
@@ -98,6 +100,8 @@ static dor_status told(void)
 static dor_status settle(void *on)
 {
   stream *s = on;
+  if (test_emu_lost > 0) test_emu_lost--;
+  if (!test_emu_lost) s->done = s->todo.n; /* a lost device does nothing any more */
   while (s->done < s->todo.n) do_next(s);
   return told();
 }
@@ -126,7 +130,7 @@ static dor_status after(void *on, void *e)
 static dor_status reach(void *e)
 {
   event *v = e;
-  while (v->happened < v->marked) do_next(v->stream);
+  while (test_emu_lost && v->happened < v->marked) do_next(v->stream);
   return told();
 }
 
@@ -169,7 +173,7 @@ static const char *describe(void) { return "emulated"; }
 
 static dor_status memory(size_t *left, size_t *all)
 {
-  *left = *all = (size_t)1 << 30;
+  *left = test_emu_room, *all = (size_t)1 << 30;
   return DOR_OK;
 }
 
@@ -315,25 +319,11 @@ static void run_kernel(const dor_call *c)
     if (i->out[k].data != c->out[k].data) convert(&i->out[k], &c->out[k]);
 }
 
-static dor_status prepare_missing(const dor_prep *p, void **plan, size_t *scratch)
-{
-  const dor_kernel *k = dor_column_own[p->node->op->id];
-  planned *d = planned_new(k, k);
-  *plan = d;
-  snprintf(d->name, sizeof d->name, "%s, for want of another", k->name);
-  dor_status s = prepare_one(k, p, &d->plan, &d->scratch);
-  *scratch = d->scratch;
-  if (s) free(d), *plan = NULL;
-  return s;
-}
-
 static const dor_kernel own = {.name = "emu", .prepare = prepare_own,
                                 .attach = attach, .run = enqueue, .detach = detach, .drop = drop, .describe = describe_plan};
 static const dor_kernel own_fleet = {.name = "emu", .prepare = prepare_own, .fleet = true,
                                      .attach = attach, .run = enqueue, .detach = detach, .drop = drop, .describe = describe_plan};
 static const dor_kernel library = {.name = "emu", .prepare = prepare_library,
-                                .attach = attach, .run = enqueue, .detach = detach, .drop = drop, .describe = describe_plan};
-static const dor_kernel missing = {.name = "emu", .prepare = prepare_missing,
                                 .attach = attach, .run = enqueue, .detach = detach, .drop = drop, .describe = describe_plan};
 
 /* ---- the backend ---- */
@@ -352,14 +342,13 @@ const dor_backend *test_backend_emu(void)
                                        .unpin = dor_block_free, .copy = copy, .copy_rows = copy_rows,
                                        .settle = settle, .event_new = event_new, .event_free = free, .mark = mark,
                                        .after = after, .reach = reach, .record = record, .recorded = recorded, .replay = replay, .graph_free = graph_free};
-  static const dor_kernel *libraries[DOR_OP_COUNT], *owns[DOR_OP_COUNT], *missed[DOR_OP_COUNT];
+  static const dor_kernel *libraries[DOR_OP_COUNT], *owns[DOR_OP_COUNT];
   static dor_backend emu;
   for (int32_t i = 0; i < DOR_OP_COUNT; i++) {
     libraries[i] = dor_column_library[i] ? &library : NULL;
     owns[i] = !dor_column_cuda[i] ? NULL : dor_column_cuda[i]->fleet ? &own_fleet : &own;
-    missed[i] = dor_column_own[i] ? &missing : NULL;
   }
-  emu = (dor_backend){.name = "emu", .column = {libraries, owns, missed}, .isa = plain, .enter = dor_backend_cpu.enter, .alloc = pin, .free = dor_block_free,
-                      .copy_in = copy_now, .copy_out = copy_now, .device = &functions, .narrow = true};
+  emu = (dor_backend){.name = "emu", .column = {libraries, owns}, .isa = plain, .enter = dor_backend_cpu.enter, .alloc = pin, .free = dor_block_free,
+                      .copy_in = copy_now, .copy_out = copy_now, .device = &functions, .narrow = true, .library = &dor_library_recorder};
   return &emu;
 }

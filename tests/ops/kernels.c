@@ -66,4 +66,5 @@ TEST(every_op_is_served_on_every_backend)
 {
   check_served(&dor_backend_cpu);
   check_served(&dor_backend_plain);
+  check_served(&dor_backend_null);
 }

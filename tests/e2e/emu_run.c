@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A whole experiment on the emulated device: parts of a batch, an average of weights, the best epoch, checkpoints; held against
+ * the CPU's run. And a device without room, and one that is lost on the way. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "tests/e2e/run_fixture.h"
+#include "tests/ops/emu.h"
+#include "tests/test.h"
+
+static const char config[] = "experiment = \"device\";\n"
+                             "data = \"data.h5\";\n"
+                             "target = { column = \"kind\"; positive = \"B\"; };\n"
+                             "split = { scheme = \"kfold\"; folds = 2; seed = 5; };\n"
+                             "seeds = [1];\n"
+                             "inputs = { x = { from = \"tables\"; name = \"features\"; impute = \"mean\"; scale = \"zscore\"; net = \"mlp\"; }; };\n"
+                             "nets = { mlp = { kind = \"mlp\"; hidden = [8]; dropout = 0.2; }; };\n"
+                             "train = { optimizer = \"adamw\"; lr = 0.01; epochs = 12; batch = 12; accumulate = 3; clip = 1.0; ema = 0.9;\n"
+                             "          stop = \"inner\"; patience = 12; checkpoint_s = 0.0; };\n"
+                             "arms = { net = { use = [\"x\"]; }; };\n"
+                             "baselines = [];\n";
+
+static dor_status run_on(const dor_backend *b, const char *folder, const char *results, dor_run_result *r)
+{
+  char path[1200], to[1200];
+  dor_experiment e;
+  dor_run_options o = default_options(folder);
+  snprintf(path, sizeof path, "%s/device.cfg", folder);
+  snprintf(to, sizeof to, "%s/%s", folder, results);
+  OK(dor_io_write(path, config, strlen(config)));
+  OK(dor_experiment_read(&e, path, NULL, 0));
+  e.backend = b;
+  o.results = to, o.jobs = 1;
+  dor_status s = dor_run(&e, &o, r);
+  dor_experiment_release(&e);
+  return s;
+}
+
+/* Two tables, word by word: numbers may differ by a share of themselves, or of 1. */
+static double apart(const char *name, const char *a, const char *b)
+{
+  double worst = 0;
+  while (*a && *b) {
+    const size_t n = strcspn(a, ",\n"), m = strcspn(b, ",\n");
+    char *end_a, *end_b;
+    const double x = strtod(a, &end_a), y = strtod(b, &end_b);
+    if (end_a == a + n && end_b == b + m && n) worst = fmax(worst, fabs(x - y) / fmax(1, fabs(y)));
+    else CHECK(n == m && !strncmp(a, b, n), "%s: %.*s is not %.*s", name, (int)n, a, (int)m, b);
+    a += n + (a[n] != 0), b += m + (b[m] != 0);
+  }
+  CHECK(!*a && !*b, "%s: one is longer", name);
+  return worst;
+}
+
+static double differ(const dor_run_result *x, const dor_run_result *y, const char *name)
+{
+  char *first = strdup(text_of(x->folder, name));
+  CHECK(*first, "%s is empty", name);
+  const double d = apart(name, first, text_of(y->folder, name));
+  free(first);
+  return d;
+}
+
+TEST(emu_run_is_that_of_the_cpu)
+{
+  const char *folder = test_folder("emu_run");
+  dor_run_result cpu, emu;
+  make_data(folder, (made){.subjects = 40, .features = 5, .apart = 2});
+  OK(run_on(NULL, folder, "cpu", &cpu));
+  OK(run_on(test_backend_emu(), folder, "emu", &emu));
+  const double p = differ(&emu, &cpu, "predictions.csv"), t = differ(&emu, &cpu, "cells/net/seed_1/fold_1/train.csv");
+  print_message("    predictions within %.1e, losses %.1e\n", p, t);
+  CHECK(p < 1e-4 && t < 1e-4, "the emulated device gives other results");
+  CHECK(strstr(text_of(emu.folder, "run.json"), "\"emulated\"") &&
+        strstr(text_of(cpu.folder, "run.json"), "\"device\": \"cpu\""), "run.json names another device");
+}
+
+TEST(emu_run_without_room_does_not_begin)
+{
+  const char *folder = test_folder("emu_room");
+  dor_run_result r;
+  make_data(folder, (made){.subjects = 40, .features = 5, .apart = 2});
+  test_emu_room = 100;
+  dor_status s = run_on(test_backend_emu(), folder, "emu", &r);
+  test_emu_room = (size_t)1 << 30;
+  CHECK(dor_status_exit(s) == 8 && strstr(dor_errmsg(), "bytes on the device, 100 of"), "exit %d: %s", dor_status_exit(s), dor_errmsg());
+}
+
+TEST(emu_run_goes_on_after_the_device_was_lost)
+{
+  const char *folder = test_folder("emu_lost");
+  dor_run_result whole, r;
+  make_data(folder, (made){.subjects = 40, .features = 5, .apart = 2});
+  OK(run_on(test_backend_emu(), folder, "whole", &whole));
+  for (int64_t n = 15; n < 200; n *= 3) {
+    test_emu_lost = n;
+    dor_status s = run_on(test_backend_emu(), folder, "lost", &r);
+    test_emu_lost = -1;
+    CHECK(dor_status_exit(s) == 9 && strstr(dor_errmsg(), "gone"), "after %lld waits: exit %d: %s", (long long)n, dor_status_exit(s), dor_errmsg());
+  }
+  OK(run_on(test_backend_emu(), folder, "lost", &r));
+  CHECK(differ(&r, &whole, "predictions.csv") == 0 && differ(&r, &whole, "cells/net/seed_1/fold_1/train.csv") == 0, "a resumed run ends otherwise");
+}
