@@ -74,6 +74,13 @@ static dor_status bare(reader *r, char **out)
   return DOR_OK;
 }
 
+/* Text that a spreadsheet would run is written with ' before it; so is text that has the ' already, or reading would take off its own. */
+static bool formula(const char *text)
+{
+  text += strspn(text, "'");
+  return *text && strchr("=+-@\t\r", *text);
+}
+
 /* One row; *n fields of it are appended to r->cell. */
 static dor_status row(reader *r, int32_t *n)
 {
@@ -81,7 +88,7 @@ static dor_status row(reader *r, int32_t *n)
     char *text = NULL;
     DOR_TRY(r->p < r->end && *r->p == '"' ? quoted(r, &text) : bare(r, &text));
     DOR_TRY(grow((void **)&r->cell, &r->cap_cells, r->n_cells, sizeof *r->cell));
-    r->cell[r->n_cells++] = text;
+    r->cell[r->n_cells++] = text + (*text == '\'' && formula(text));
     if (++*n > MOST_COLS) return wrong(r, r->line, "more than 65536 columns");
     if (r->p == r->end) return DOR_OK;
     char c = *r->p++;
@@ -217,10 +224,9 @@ dor_status dor_csv_real(const dor_csv *t, int32_t row, int32_t col, double *out)
 
 void dor_csv_put(dor_str *s, const char *text, bool last)
 {
-  bool formula = *text && strchr("=+-@\t\r", *text);
   bool quote = strpbrk(text, ",\"\r\n") != NULL || *text == ' ' || (*text && text[strlen(text) - 1] == ' ');
   if (quote) dor_str_add(s, "\"");
-  if (formula) dor_str_add(s, "'");
+  if (formula(text)) dor_str_add(s, "'");
   for (; *text; text++) {
     if (*text == '"') dor_str_add(s, "\"");
     dor_str_bytes(s, text, 1);

@@ -29,7 +29,8 @@ DOR_MUST dor_status dor_csv_need(const dor_csv *t, const char *column, int32_t *
 const char *dor_csv_at(const dor_csv *t, int32_t row, int32_t col);
 DOR_MUST dor_status dor_csv_real(const dor_csv *t, int32_t row, int32_t col, double *out); /* DATA: file:line: column */
 
-/* Writing: a cell is quoted when it must be; a text that a spreadsheet would run (= + - @ first) is prefixed with '. */
+/* Writing: a cell is quoted when it must be; a text that a spreadsheet would run (= + - @ first, or any number of ' and then one of
+ * these) gets a ' before it, which reading takes off again: what was put is what dor_csv_at gives. */
 void dor_csv_put(dor_str *s, const char *text, bool last);      /* appends , or \n */
 void dor_csv_put_real(dor_str *s, double x, bool last);         /* shortest that reads back; NaN is the empty cell */
 void dor_csv_put_int(dor_str *s, int64_t x, bool last);

@@ -113,3 +113,25 @@ TEST(csv_cells)
   CHECK(!strcmp(s.s, "'=1+1,\"'@x,y\",-0.25,,-7\n"), "got %s", s.s);
   dor_str_release(&s);
 }
+
+TEST(csv_guard_comes_off_again)
+{
+  static const char *const cell[] = {"-0", "+", "=1+1", "@x,y", "'-1", "''=a", "'quoted'", "'", "''", "o'=x", "\tt"};
+  enum { N = sizeof cell / sizeof *cell };
+  dor_arena a = {0};
+  dor_str s = {0};
+  dor_csv t;
+  (void)state;
+  for (int i = 0; i < N; i++) {
+    char name[16];
+    snprintf(name, sizeof name, "-%d", i);
+    dor_csv_put(&s, name, i == N - 1);
+  }
+  for (int i = 0; i < N; i++) dor_csv_put(&s, cell[i], i == N - 1);
+  OK(dor_csv_parse(&a, "t.csv", s.s, s.n, &t));
+  CHECK(!strncmp(s.s, "'-0,", 4) && strstr(s.s, "\n'-0,'+,'=1+1,\"'@x,y\",''-1,"), "not guarded: %s", s.s);
+  CHECK(dor_csv_find(&t, "-3") == 3, "the header keeps its guard");
+  for (int i = 0; i < N; i++) CHECK(!strcmp(cell[i], dor_csv_at(&t, 0, i)), "'%s' became '%s'", cell[i], dor_csv_at(&t, 0, i));
+  dor_str_release(&s);
+  dor_arena_release(&a);
+}
