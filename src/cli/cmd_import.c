@@ -14,6 +14,7 @@ static dor_status run(dor_cli *c)
   DOR_TRY(dor_cli_need_out(c, "dataset"));
   DOR_TRY(dor_cli_assigned(c, dor_import_keys, &cfg));
   DOR_NEED(strcmp(c->arg[0], "csv") || !c->n_assign, USAGE, "import csv takes no key=value: name, license and ids stand in its config, %s", c->arg[1]);
+  DOR_TRY(dor_import_takes(c->arg[0], c->assign, c->n_assign));
   DOR_TRY(dor_cli_must_exist(c->arg[1]));
   DOR_TRY(dor_cli_may_write(c, c->out));
   dor_status s = dor_import(c->arg[0], c->arg[1], c->out, &cfg, c->dry_run, c->json ? &json : NULL);

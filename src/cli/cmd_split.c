@@ -3,6 +3,8 @@
  * dorsum split: who is tested in which fold, as a file and a table. */
 #include "cli/cli.h"
 
+#include <string.h>
+
 #include "data/split.h"
 
 
@@ -41,6 +43,22 @@ static dor_status make(dor_cli *c, const dor_dataset *d, split_cfg *s)
   return DOR_OK;
 }
 
+/* A key that the scheme, or the file of folds, would pass over is a mistake; in a config it may be inherited, here it was typed. */
+static dor_status all_used(const dor_cli *c, const dor_split_cfg *s)
+{
+  static const char *const used[] = {"scheme folds seed repeats", "scheme", "scheme", "scheme test", "scheme folds"};
+  static const char *const schemes[] = {"kfold", "loso", "losite", "holdout", "rank"};
+  static const char *const keys[] = {"scheme", "folds", "seed", "repeats", "test"};
+  const char *uses = *s->file ? "file" : used[s->scheme], *who = *s->file ? "a file of folds" : schemes[s->scheme];
+  for (int32_t i = 0; i < c->n_assign; i++)
+    for (int k = 0; k < 5; k++) {
+      size_t n = strlen(keys[k]);
+      bool it = !strncmp(c->assign[i], keys[k], n) && c->assign[i][n] == '=';
+      DOR_NEED(!it || strstr(uses, keys[k]), USAGE, "dorsum split: %s does not use '%s'; it uses: target %s unit", who, keys[k], uses);
+    }
+  return DOR_OK;
+}
+
 /* target=NAME is this command's own key; the others are those of split in a config. */
 static dor_status read_keys(dor_cli *c, split_cfg *s)
 {
@@ -51,7 +69,7 @@ static dor_status read_keys(dor_cli *c, split_cfg *s)
   DOR_TRY(dor_schema_load(dor_split_keys, &s->split, &root, own, &c->arena));
   const dor_tree *t = dor_tree_find(&root, "target");
   s->target = t ? t->text : NULL;
-  return DOR_OK;
+  return all_used(c, &s->split);
 }
 
 static dor_status run(dor_cli *c)

@@ -9,6 +9,8 @@
 
 #include "base/log.h"
 
+enum { MOST_NAME = 1024 }; /* bytes; the file's own limit of a text */
+
 const dor_key dor_import_keys[] = {
 #define KEYS_OF dor_import_cfg
 #include "base/keys_rows.h"
@@ -17,10 +19,25 @@ const dor_key dor_import_keys[] = {
   {0}};
 
 const dor_importer dor_importers[] = {
-#define IMPORTER(format, help) {#format, help, dor_import_##format},
+#define IMPORTER(format, keys, help) {#format, keys, help, dor_import_##format},
 #include "data/importers.def"
 #undef IMPORTER
   {0}};
+
+static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+dor_status dor_import_name(const dor_csv *t, int32_t row, int32_t col, bool may_be_empty)
+{
+  const char *cell = dor_csv_at(t, row, col);
+  char shown[64];
+  size_t n = strlen(cell);
+  dor_printable(t->header[col], shown, sizeof shown);
+  DOR_NEED(n || may_be_empty, DATA, "%s:%d: %s is empty", t->path, t->line[row], shown);
+  DOR_NEED(!n || (!is_blank(cell[0]) && !is_blank(cell[n - 1])), DATA, "%s:%d: %s begins or ends with a blank; take it out, or one name would be two",
+           t->path, t->line[row], shown);
+  DOR_NEED(n <= MOST_NAME, DATA, "%s:%d: %s is longer than %d bytes", t->path, t->line[row], shown, MOST_NAME);
+  return DOR_OK;
+}
 
 static double missing_share(const float *v, int64_t n)
 {
@@ -161,11 +178,36 @@ static dor_status no_such_format(const char *format)
   return s;
 }
 
-dor_status dor_import(const char *format, const char *src, const char *out, const dor_import_cfg *c, bool dry_run, dor_str *json)
+static dor_status find_importer(const char *format, const dor_importer **out)
 {
   const dor_importer *im = dor_importers;
   while (im->format && strcmp(im->format, format)) im++;
-  if (!im->format) return no_such_format(format);
+  *out = im;
+  return im->format ? DOR_OK : no_such_format(format);
+}
+
+static bool among(const char *words, const char *word, size_t n)
+{
+  for (const char *w = words; *w; w += strcspn(w, " "), w += *w == ' ')
+    if (strcspn(w, " ") == n && !strncmp(w, word, n)) return true;
+  return false;
+}
+
+dor_status dor_import_takes(const char *format, const char *const assign[], int32_t n_assign)
+{
+  const dor_importer *im;
+  DOR_TRY(find_importer(format, &im));
+  for (int32_t i = 0; i < n_assign; i++) {
+    size_t n = strcspn(assign[i], "=");
+    DOR_NEED(among(im->keys, assign[i], n), USAGE, "import %s does not use '%.*s'; it uses: %s", format, (int)n, assign[i], im->keys);
+  }
+  return DOR_OK;
+}
+
+dor_status dor_import(const char *format, const char *src, const char *out, const dor_import_cfg *c, bool dry_run, dor_str *json)
+{
+  const dor_importer *im;
+  DOR_TRY(find_importer(format, &im));
   dor_dataset d = {0};
   dor_status s = fill(im, &d, src, out, c, dry_run, json);
   dor_dataset_release(&d);

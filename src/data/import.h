@@ -6,6 +6,7 @@
 #ifndef DOR_DATA_IMPORT_H
 #define DOR_DATA_IMPORT_H
 
+#include "base/csv.h"
 #include "base/intern.h"
 #include "base/schema.h"
 #include "base/str.h"
@@ -23,19 +24,27 @@ extern const dor_key dor_csv_top_keys[], dor_csv_people_keys[], dor_csv_labels_k
 /* Fills `d` (zeroed before, released by the caller also after a failure). Sets *named when its ids name people; then they become pseudonyms. */
 typedef dor_status dor_import_fn(dor_dataset *d, const char *src, const dor_import_cfg *c, bool *named);
 
-#define IMPORTER(format, help) dor_import_fn dor_import_##format;
+#define IMPORTER(format, keys, help) dor_import_fn dor_import_##format;
 #include "data/importers.def"
 #undef IMPORTER
 
 typedef struct dor_importer {
-  const char *format, *help;
+  const char *format, *keys, *help; /* keys: those of dor_import_keys that it uses, with a space between */
   dor_import_fn *fill;
 } dor_importer;
 extern const dor_importer dor_importers[]; /* ends with a row whose format is NULL */
 
+/* Does this importer use all of these "key=value"? A key that it would pass over is a mistake. errors USAGE: no such format, or the key
+ * and those that it uses */
+DOR_MUST dor_status dor_import_takes(const char *format, const char *const assign[], int32_t n_assign);
+
 /* Read src, print a summary (dor_note), write `out` unless dry_run; json (may be NULL) gets the summary as one object.
  * errors USAGE: no such format; CONFIG, DATA, IO */
 DOR_MUST dor_status dor_import(const char *format, const char *src, const char *out, const dor_import_cfg *c, bool dry_run, dor_str *json);
+
+/* A cell that names a person, a group or a class: not empty unless `may_be_empty`, no blank at either end (it would be two names of one),
+ * at most 1024 bytes. errors DATA "file:line: column ...", without the cell's text */
+DOR_MUST dor_status dor_import_name(const dor_csv *t, int32_t row, int32_t col, bool may_be_empty);
 
 /* Ids -> keyed hashes. The key and the mapping (row, id, pseudonym) are kept in private files beside the source, mode 0600:
  * SRC.private.key, SRC.private.csv; a key that is there is used again, so later imports give the same pseudonyms. */

@@ -194,9 +194,8 @@ static dor_status number_by_id(cohort *c)
     if (!t->where) continue;
     DOR_TRY(dor_csv_need(&t->csv, t->subject_column, &col));
     for (int32_t r = 0; r < t->csv.n_rows; r++) {
-      const char *id = dor_csv_at(&t->csv, r, col);
-      DOR_NEED(id[0], DATA, "%s:%d: %s is empty", t->csv.path, t->csv.line[r], t->subject_column);
-      t->subject[r] = dor_intern_put(&ids, id, NULL);
+      DOR_TRY(dor_import_name(&t->csv, r, col, false));
+      t->subject[r] = dor_intern_put(&ids, dor_csv_at(&t->csv, r, col), NULL);
     }
   }
   c->d->n_subjects = ids.n;
@@ -306,6 +305,18 @@ static dor_status class_index(const dor_csv *t, int32_t row, int32_t col, const 
       classes->n, near ? "; did you mean '" : "", near ? near : "", near ? "'" : "");
 }
 
+/* Names in a list of the config, each once; the message has the list's place. */
+static dor_status no_name_twice(const dor_tree *group, const char *key, const dor_texts *t)
+{
+  char where[256], shown[64];
+  const dor_tree *at = dor_tree_find(group, key);
+  for (int32_t i = 0; i < t->n; i++)
+    for (int32_t j = 0; j < i; j++)
+      DOR_NEED(strcmp(t->v[i], t->v[j]), CONFIG, "%s: '%s' names '%s' twice", dor_tree_where(at ? at : group, where), key,
+               dor_printable(t->v[i], shown, sizeof shown));
+  return DOR_OK;
+}
+
 static dor_status fill_target(cohort *c, const import_target *cfg, dor_target *out)
 {
   const table *t = &c->t[LABELS];
@@ -332,6 +343,9 @@ static dor_status take_target(cohort *c, const dor_tree *m, dor_target *out)
   DOR_TRY(dor_schema_load(dor_csv_target_keys, &cfg, m, NULL, &c->d->arena));
   DOR_NEED(cfg.name[0], CONFIG, "%s: a target needs a name, that of its column", dor_tree_where(m, where));
   DOR_NEED(cfg.classes.n >= 2, CONFIG, "%s: target '%s' needs at least two classes", dor_tree_where(m, where), cfg.name);
+  DOR_TRY(no_name_twice(m, "classes", &cfg.classes));
+  for (int32_t i = 0; i < c->d->n_targets - 1; i++)
+    DOR_NEED(strcmp(c->d->target[i].name, cfg.name), CONFIG, "%s: target '%s' is there already", dor_tree_where(m, where), cfg.name);
   return fill_target(c, &cfg, out);
 }
 
@@ -355,6 +369,7 @@ static dor_status take_items(cohort *c, const table *t, const import_columns *cf
 {
   int32_t n = cfg->columns.n;
   DOR_NEED(n > 0, CONFIG, "%s: '%s' needs columns = [ ... ]", dor_tree_where(t->where, (char[256]){0}), t->where->name);
+  DOR_TRY(no_name_twice(t->where, "columns", &cfg->columns));
   const char **unit = dor_arena_alloc(&c->d->arena, (size_t)n * sizeof *unit);
   *cols = dor_arena_alloc(&c->d->arena, (size_t)n * sizeof **cols);
   DOR_NEED(unit && *cols, NOMEM, "%d columns", n);

@@ -109,6 +109,19 @@ static dor_status images_path(dor_arena *a, const char *src, const char **out)
   return DOR_OK;
 }
 
+/* One of the two may be unpacked and the other not. */
+static dor_status or_packed(dor_arena *a, const char **path)
+{
+  size_t n = strlen(*path);
+  bool packed = n > 3 && !strcmp(*path + n - 3, ".gz");
+  if (dor_io_exists(*path)) return DOR_OK;
+  const char *other = packed ? dor_arena_fmt(a, "%.*s", (int)(n - 3), *path) : dor_arena_fmt(a, "%s.gz", *path);
+  DOR_NEED(other, NOMEM, "path of labels");
+  DOR_NEED(dor_io_exists(other), NOTFOUND, "%s: no such file, nor %s: the labels are wanted beside the images", *path, other);
+  *path = other;
+  return DOR_OK;
+}
+
 /* t10k-images-idx3-ubyte.gz -> t10k-labels-idx1-ubyte.gz */
 static dor_status labels_path(dor_arena *a, const char *path, const char **out)
 {
@@ -118,7 +131,7 @@ static dor_status labels_path(dor_arena *a, const char *path, const char **out)
   const int before = (int)(at - path), between = three ? (int)(three - rest) : 0;
   *out = three ? dor_arena_fmt(a, "%.*slabels%.*sidx1%s", before, path, between, rest, three + 4) : dor_arena_fmt(a, "%.*slabels%s", before, path, rest);
   DOR_NEED(*out, NOMEM, "path of labels");
-  return DOR_OK;
+  return or_packed(a, out);
 }
 
 static dor_status fill(dor_dataset *d, const idx *images, const idx *labels, const dor_import_cfg *c)
@@ -153,7 +166,7 @@ static dor_status fill(dor_dataset *d, const idx *images, const idx *labels, con
 
 static dor_status import_both(dor_dataset *d, const char *src, const dor_import_cfg *c, idx *images, idx *labels)
 {
-  const char *beside;
+  const char *beside = NULL;
   dor_hash source;
   dor_hash_init(&source);
   DOR_TRY(images_path(&d->arena, src, &src));

@@ -90,8 +90,8 @@ static dor_status take_row(pictures *p, const dor_csv *t, int32_t row, const int
   *e = (entry){cell(t, row, col[0]), cell(t, row, col[1]), cell(t, row, col[2]), cell(t, row, col[3]), cell(t, row, col[4]), cell(t, row, col[5]), 0, 0, 0};
   DOR_NEED(e->file[0], DATA, "%s:%d: file is empty", t->path, t->line[row]);
   DOR_NEED(e->file[0] != '/' && !strstr(e->file, ".."), DATA, "%s:%d: file: a path below the source folder is wanted, without '..'", t->path, t->line[row]);
-  DOR_NEED(!p->by_subject || e->subject[0], DATA, "%s:%d: subject is empty", t->path, t->line[row]);
-  DOR_NEED(!p->by_group || e->group[0], DATA, "%s:%d: group is empty", t->path, t->line[row]);
+  for (int i = 1; i < 6; i++) /* of these only subject and group must be said of every picture */
+    if (col[i] >= 0) DOR_TRY(dor_import_name(t, row, col[i], i != 2 && i != 3));
   return DOR_OK;
 }
 

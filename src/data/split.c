@@ -134,10 +134,14 @@ static dor_status greedy(dor_arena *a, const clusters *c, int32_t folds, dor_rng
 
 static void warn_small_classes(const clusters *c, const dor_units *u, int32_t folds)
 {
+  char shown[64];
   for (int32_t k = 0; k < c->k && u->n_classes; k++) {
     int32_t in = 0;
     for (int32_t g = 0; g < c->n; g++) in += c->count[g * c->k + k] > 0;
-    if (in < folds) dor_warn("class %d is in %d people or groups, fewer than %d folds: some folds test none of it", k, in, folds);
+    if (in >= folds) continue;
+    if (u->class_name) dor_printable(u->class_name[k], shown, sizeof shown);
+    else snprintf(shown, sizeof shown, "%d", k);
+    dor_warn("class '%s' is in %d people or groups, fewer than %d folds: some folds test none of it", shown, in, folds);
   }
 }
 
@@ -248,8 +252,11 @@ static dor_status rank(dor_arena *a, const dor_split_cfg *s, const dor_units *u,
 
 dor_status dor_split_make(dor_arena *a, const dor_split_cfg *c, const dor_units *u, dor_split *out)
 {
+  static const char *const scheme[] = {"kfold", "loso", "losite", "holdout", "rank"};
   clusters g = {0};
   DOR_NEED(u->n > 0, DATA, "nobody to split");
+  DOR_NEED(!c->test[0] || c->scheme == DOR_SPLIT_HOLDOUT, CONFIG, "split.test = \"%s\" is for scheme = \"holdout\" alone, and the scheme is \"%s\"", c->test,
+           scheme[c->scheme]);
   DOR_NEED(c->repeats == 1 || c->scheme == DOR_SPLIT_KFOLD, CONFIG, "split.repeats: only kfold can be repeated, the other schemes give the same folds again");
   DOR_TRY(gather(a, u, NULL, u->n, &g));
   *out = (dor_split){.repeats = (int32_t)c->repeats, .n = u->n};

@@ -27,6 +27,7 @@ typedef struct dor_units {     /* what is split: labelled things (subjects, tria
   const char *const *id;       /* [n] subject pseudonym: for files only */
   const int32_t *row;          /* [n] place in the file: rank, first:N, last:N */
   const uint8_t *test;         /* [n] holdout by a column: 1 where it says so; NULL: no column named */
+  const char *const *class_name; /* [n_classes] for messages; NULL: numbers */
   const char *const *name;     /* [n] what splits.json calls a clip, as one person has many; NULL: the id names the thing */
 } dor_units;
 

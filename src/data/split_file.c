@@ -90,7 +90,8 @@ dor_status dor_units_of(dor_arena *a, const dor_dataset *d, const char *target, 
   const char **id = dor_arena_alloc(a, n * sizeof *id);
   uint8_t *test = dor_arena_alloc(a, n);
   DOR_NEED(cluster && label && sites && row && id && test, NOMEM, "%d units", t->n);
-  *out = (dor_units){0, t->kind == DOR_TARGET_VALUE ? 0 : t->n_names, cluster, label, site ? sites : NULL, id, row, tested ? test : NULL, NULL};
+  *out = (dor_units){0, t->kind == DOR_TARGET_VALUE ? 0 : t->n_names, cluster, label, site ? sites : NULL, id, row, tested ? test : NULL,
+                     t->kind == DOR_TARGET_VALUE ? NULL : t->names, NULL};
   for (int32_t i = 0; i < t->n; i++) {
     if (isnan(t->value[i])) continue;
     int32_t s = subject_of(d, t->per, i), u = out->n++;

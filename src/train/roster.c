@@ -105,6 +105,7 @@ static dor_status recode(dor_arena *a, dor_roster *r)
     value[i] = (float)label[i];
   }
   r->class_name = names, r->value = value, r->units.label = label, r->units.n_classes = r->n_classes;
+  r->units.class_name = names;
   return dor_roster_keep(a, r, keep, "class not compared");
 }
 

@@ -117,7 +117,20 @@ TEST(import_csv_errors_name_the_place)
       "p.csv:3: class: 'NCI' is none of its 2 classes");
   refused("id,class\n,MI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA,
       "p.csv:2: id is empty");
+  refused("id,class\np1,MI\n\"p1 \",MI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA,
+      "p.csv:3: id begins or ends with a blank");
+  refused("id,class\np1,MI\n ,MI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA,
+      "p.csv:3: id begins or ends with a blank");
+  char longest[1200];
+  snprintf(longest, sizeof longest, "id,class\n%01025d,MI\n", 1);
+  refused(longest, LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA,
+      "p.csv:2: id is longer than 1024 bytes");
   refused("id,clas\n1,MI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_DATA, "clas");
+  refused("id,x\n1,2\n", "features = { table = \"p.csv\";\n columns = [\"x\", \"x\"]; };", DOR_E_CONFIG, "c.cfg:2: 'columns' names 'x' twice");
+  refused("id,class\np1,MI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MI\"]; } );"), DOR_E_CONFIG,
+      "c.cfg:2: 'classes' names 'MI' twice");
+  refused("id,class\np1,MI\n", LABELS("subject = \"id\"; targets = ( { name = \"class\"; classes = [\"MI\", \"MCI\"]; },\n"
+      "{ name = \"class\"; classes = [\"MI\", \"MCI\"]; } );"), DOR_E_CONFIG, "c.cfg:3: target 'class' is there already");
   refused("id,x\n1,two\n", "features = { table = \"p.csv\"; columns = [\"x\"]; };", DOR_E_DATA, "p.csv:2");
   refused("id,x\n1,1e300\n", "features = { table = \"p.csv\"; columns = [\"x\"]; };", DOR_E_DATA, "too large");
   refused("id,x\n1,2\n",

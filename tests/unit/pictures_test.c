@@ -226,6 +226,8 @@ TEST(import_silhouettes_manifest_people_and_groups_win)
   dor_dataset_release(&d);
   write_manifest("file,class\nbend/1.png,FP\n../m.csv,EP\n");
   CHECK(import("silhouettes", &c, &d) == DOR_E_DATA && strstr(dor_errmsg(), "m.csv:3: file"), "%s", dor_errmsg());
+  write_manifest("file,class,subject\nbend/1.png,FP,anna\nsit/1.png,EP,bert\nsit/2.png,EP,\"anna \"\n");
+  CHECK(import("silhouettes", &c, &d) == DOR_E_DATA && strstr(dor_errmsg(), "m.csv:4: subject begins or ends with a blank"), "%s", dor_errmsg());
   write_manifest("file,klass\nbend/1.png,FP\nsit/1.png,EP\n");
   CHECK(import("silhouettes", &c, &d) == DOR_E_DATA && strstr(dor_errmsg(), "m.csv:1: no column 'klass' is known; did you mean 'class'?"), "%s", dor_errmsg());
   write_manifest("file,class\nbend/1.png,FP\nbend/9.png,EP\n");
@@ -287,7 +289,32 @@ TEST(import_idx)
   dor_dataset_release(&d);
   put_idx(true);
   CHECK(import_from("idx", path_of("x-images-idx3-ubyte"), &c, &d) == DOR_E_DATA && strstr(dor_errmsg(), "11 bytes of values"), "%s", dor_errmsg());
+  put_idx(false);
+  static char labels[1024];
+  snprintf(labels, sizeof labels, "%s", path_of("x-labels-idx1-ubyte"));
+  char *text;
+  size_t n;
+  OK(dor_io_read(labels, 100, &text, &n)); /* whether it is packed is seen by its bytes */
+  OK(dor_io_write(path_of("x-labels-idx1-ubyte.gz"), text, n));
+  dor_free(text);
+  OK(dor_io_remove(labels));
+  OK(import_from("idx", path_of("x-images-idx3-ubyte"), &c, &d));
+  CHECK(d.n_subjects == 3, "labels under their packed name");
+  dor_dataset_release(&d);
+  OK(dor_io_remove(path_of("x-labels-idx1-ubyte.gz")));
+  CHECK(import_from("idx", path_of("x-images-idx3-ubyte"), &c, &d) == DOR_E_NOTFOUND && strstr(dor_errmsg(), "ubyte.gz: the labels are wanted"), "%s",
+        dor_errmsg());
   dor_arena_release(&a);
+}
+
+TEST(import_takes_only_keys_it_uses)
+{
+  static const char *const size[] = {"name=x", "size=14,14"}, *const person[] = {"threshold=127", "person=black"};
+  (void)state;
+  OK(dor_import_takes("silhouettes", person, 2));
+  CHECK(dor_import_takes("idx", size, 2) == DOR_E_USAGE && strstr(dor_errmsg(), "import idx does not use 'size'; it uses: name license target"), "%s",
+        dor_errmsg());
+  CHECK(dor_import_takes("images", person, 2) == DOR_E_USAGE && strstr(dor_errmsg(), "does not use 'threshold'"), "%s", dor_errmsg());
 }
 
 TEST(import_mnist)
