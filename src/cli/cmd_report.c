@@ -89,7 +89,8 @@ const dor_command dor_command_report = {
                 "  dorsum report predictions.csv positive=EP\n"
                 "  dorsum report theirs.csv label=diagnosis subject=id probability=score positive=case -o theirs\n",
     .text = "A run needs neither data nor weights, and comes out byte-identical. FILE.csv of any program has columns subject_id or\n"
-            "subject, y_true or label, p_CLASS or probability (two classes, with positive=CLASS), fold, arm; other names by label=COL.\n"
+            "subject, y_true or label, p_CLASS or probability (two classes, with positive=CLASS), fold, arm; other names by label=COL;\n"
+            "also y_pred, trial, site, group, repeat, seed, n_clips and threshold (a column: the probability of the positive class that decides).\n"
             "It is reported in FILE.csv.report/ or --out.\n",
     .least = 1,
     .most = -1,

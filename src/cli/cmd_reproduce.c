@@ -77,9 +77,22 @@ static dor_status hold(const dor_cli *c, plan *p, const dor_experiment *e, const
   return s;
 }
 
+/* Arms and baselines are what rows can be about; a mistake in expect.cfg is said before hours of training. */
+static dor_status sound(dor_cli *c, const plan *p, const dor_experiment *e)
+{
+  const dor_texts *b = &e->top.baselines;
+  int32_t n = 0;
+  const char **arm = dor_arena_alloc(&c->arena, ((size_t)e->n_arms + (size_t)b->n + 1) * sizeof *arm);
+  DOR_NEED(arm, NOMEM, "out of memory");
+  for (int32_t i = 0; i < e->n_arms; i++) arm[n++] = e->arm[i].name;
+  for (int32_t i = 0; i < b->n && n; i++) arm[n++] = b->v[i];
+  return dor_expect_sound(p->expect, arm, n);
+}
+
 static dor_status run_one(dor_cli *c, plan *p, const dor_experiment *e, json_t **json)
 {
   dor_run_result r = {.cells = 0};
+  DOR_TRY(sound(c, p, e));
   DOR_TRY(data_is_there(e, c->arg[0]));
   if (c->dry_run) return dor_run_plan(c, e, json);
   DOR_TRY(dor_run_and_report(c, e, &r, json));

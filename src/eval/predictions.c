@@ -41,7 +41,11 @@ static dor_status find(const reader *r, const char *name, const char *alias, boo
     const char *say = r->o->rename[i], *equal = strchr(say, '=');
     size_t n = equal ? (size_t)(equal - say) : 0;
     bool mine = n && ((strlen(name) == n && !strncmp(say, name, n)) || (alias && strlen(alias) == n && !strncmp(say, alias, n)));
-    if (mine) return dor_csv_need(r->t, equal + 1, col);
+    double number;
+    if (!mine) continue;
+    DOR_NEED(strcmp(name, "threshold") || dor_csv_find(r->t, equal + 1) >= 0 || dor_parse_real(equal + 1, &number), USAGE,
+             "%s: threshold=%s: a column is wanted, not a number: write the threshold into a column of the file, in every row", r->t->path, equal + 1);
+    return dor_csv_need(r->t, equal + 1, col);
   }
   *col = dor_csv_find(r->t, name);
   if (*col < 0 && alias) *col = dor_csv_find(r->t, alias);
@@ -49,9 +53,32 @@ static dor_status find(const reader *r, const char *name, const char *alias, boo
   return DOR_OK;
 }
 
+/* A misspelt name would be passed over, and its column with it. */
+static dor_status known_names(const reader *r)
+{
+  static const char *const known[] = {"subject_id", "subject", "y_true", "label", "y_pred", "trial", "site", "group", "fold", "repeat", "seed", "arm",
+                                      "probability", "n_clips", "threshold", "stamp", "positive"};
+  enum { KNOWN = sizeof known / sizeof *known };
+  for (int32_t i = 0; i < r->o->n_rename; i++) {
+    const char *name = dor_arena_fmt(r->a, "%.*s", (int)strcspn(r->o->rename[i], "="), r->o->rename[i]), *near;
+    char shown[64];
+    int k = 0;
+    DOR_NEED(name, NOMEM, "%s", r->t->path);
+    while (k < KNOWN && strcmp(known[k], name)) k++;
+    if (k < KNOWN) continue;
+    near = dor_nearest(name, known, KNOWN);
+    dor_printable(name, shown, sizeof shown);
+    if (near) return DOR_FAIL(USAGE, "command line: no key '%s'; did you mean '%s'?", shown, near);
+    return DOR_FAIL(USAGE, "command line: no key '%s'; there are positive=CLASS and, for columns of other names, subject, label, y_pred, probability, trial, "
+                    "site, group, fold, repeat, seed, arm, n_clips, threshold, stamp", shown);
+  }
+  return DOR_OK;
+}
+
 static dor_status find_columns(reader *r)
 {
   columns *c = &r->c;
+  DOR_TRY(known_names(r));
   DOR_TRY(find(r, "subject_id", "subject", true, &c->subject));
   DOR_TRY(find(r, "y_true", "label", true, &c->truth));
   DOR_TRY(find(r, "y_pred", NULL, false, &c->decided));
@@ -156,6 +183,7 @@ static dor_status classes_of_probability(reader *r)
   for (int32_t i = 0; i < r->n; i++) {
     const char *name = dor_csv_at(r->t, i, r->c.truth);
     if (!strcmp(name, r->class_name[1])) continue;
+    DOR_NEED(*name, DATA, "%s:%d: %s is empty", AT(r, i), r->t->header[r->c.truth]);
     if (!r->class_name[0]) r->class_name[0] = name;
     if (!strcmp(name, r->class_name[0])) continue;
     DOR_NEED(!known, DATA, "%s:%d: %s: a third class where `probability` allows two", AT(r, i), r->t->header[r->c.truth]);
@@ -173,6 +201,10 @@ static dor_status find_classes(reader *r)
   if (r->n_classes) return order_classes(r);
   if (r->c.probability >= 0) return classes_of_probability(r);
   DOR_NEED(r->c.decided >= 0, DATA, "%s: neither p_CLASS nor probability (classes) nor y_pred (values)", r->t->path);
+  double value;
+  DOR_NEED(!dor_parse_real(dor_csv_at(r->t, 0, r->c.truth), &value), DATA,
+           "%s:1: no column p_CLASS or probability, and column '%s' holds no numbers: of classes a probability is wanted (other name: probability=COL)",
+           r->t->path, r->t->header[r->c.truth]);
   return DOR_OK;
 }
 
@@ -230,6 +262,7 @@ static dor_status named_class(const reader *r, int32_t i, int32_t col, int32_t *
   const char *name = dor_csv_at(r->t, i, col);
   *out = class_index(r, name);
   if (*out >= 0) return DOR_OK;
+  DOR_NEED(*name, DATA, "%s:%d: %s is empty", AT(r, i), r->t->header[col]);
   char where[512];
   snprintf(where, sizeof where, "%s:%d: %s", AT(r, i), r->t->header[col]);
   return no_class(r, where, name);

@@ -102,6 +102,10 @@ static dor_status read_row(const dor_tree *t, row *r)
   DOR_TRY(known_metric(t, r->metric));
   bool about = !isnan(r->value) && !isnan(r->tolerance), least = !isnan(r->at_least);
   DOR_NEED(r->arm[0] && about != least, CONFIG, "%s: an arm, a metric, and either value and tolerance or at_least", dor_tree_where(t, where));
+  DOR_NEED(!about || r->tolerance >= 0, CONFIG, "%s: a tolerance of %g is never held", dor_tree_where(t, where), r->tolerance);
+  int64_t number;
+  DOR_NEED(!strcmp(r->seed, "all") || !strcmp(r->seed, "mean") || !dor_parse_int(r->seed, &number), CONFIG,
+           "%s: 'seed' is \"all\", \"mean\" or a number, got '%s'", dor_tree_where(t, where), r->seed);
   return DOR_OK;
 }
 
@@ -209,7 +213,8 @@ static dor_status test_row(const metrics *m, const row *r, const char *data, dor
   bool ok = held(r, value);
   dor_str_fmt(out, "%s   %s\n", !strcmp(r->seed, "mean") ? " mean of single seeds" : "", ok ? "held" : "NOT HELD");
   if (ok || first[0]) return DOR_OK;
-  if (isnan(r->at_least)) snprintf(first, 256, "%s %s: %.4f where %.4f +- %.4f is expected", r->arm, r->metric, value, r->value, r->tolerance);
+  if (isnan(value)) snprintf(first, 256, "%s %s: not in this run, and expected", r->arm, r->metric);
+  else if (isnan(r->at_least)) snprintf(first, 256, "%s %s: %.4f where %.4f +- %.4f is expected", r->arm, r->metric, value, r->value, r->tolerance);
   else snprintf(first, 256, "%s %s: %.4f where at least %.4f is expected", r->arm, r->metric, value, r->at_least);
   return DOR_OK;
 }
@@ -217,9 +222,8 @@ static dor_status test_row(const metrics *m, const row *r, const char *data, dor
 static dor_status expected(const metrics *m, const dor_tree *root, const char *data, dor_str *out, int32_t *tested)
 {
   const dor_tree *list = dor_tree_find(root, "expected");
-  char where[256], first[256] = "";
+  char first[256] = "";
   if (!list) return DOR_OK;
-  DOR_NEED(list->type == DOR_TREE_LIST, CONFIG, "%s: 'expected' is a list of groups, ( { arm = ...; } )", dor_tree_where(list, where));
   dor_str_fmt(out, "\n%-20s %-18s %-18s %s\n", "arm", "metric", "expected", "obtained");
   for (const dor_tree *c = list->first; c; c = c->next) {
     row r;
@@ -230,15 +234,63 @@ static dor_status expected(const metrics *m, const dor_tree *root, const char *d
   return DOR_OK;
 }
 
+/* ---- what stands in the file, before there is a run ---- */
+
+static dor_status known_arm(const dor_tree *t, const char *name, const char *const arm[], int32_t n)
+{
+  char where[256], shown[64];
+  bool known = n == 0;
+  for (int32_t i = 0; i < n; i++) known = known || !strcmp(arm[i], name);
+  if (known) return DOR_OK;
+  const char *near = dor_nearest(name, arm, (size_t)n);
+  return DOR_FAIL(CONFIG, "%s: the experiment has no arm '%s'%s%s%s", dor_tree_where(t, where), dor_printable(name, shown, sizeof shown),
+                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static dor_status sound_rows(const dor_tree *list, const char *const arm[], int32_t n_arms)
+{
+  char where[256];
+  if (!list) return DOR_OK;
+  DOR_NEED(list->type == DOR_TREE_LIST, CONFIG, "%s: 'expected' is a list of groups, ( { arm = ...; } )", dor_tree_where(list, where));
+  for (const dor_tree *c = list->first; c; c = c->next) {
+    row r;
+    DOR_TRY(read_row(c, &r));
+    DOR_TRY(known_arm(c, r.arm, arm, n_arms));
+  }
+  return DOR_OK;
+}
+
+static dor_status read_sound(dor_arena *a, const char *expect, const char *const arm[], int32_t n_arms, dor_tree **root)
+{
+  dor_str text = {0};
+  const metrics none = {.rows = NULL};
+  char where[256];
+  DOR_TRY(dor_tree_read(a, expect, root));
+  for (const dor_tree *c = (*root)->first; c; c = c->next)
+    DOR_NEED(!strcmp(c->name, "published") || !strcmp(c->name, "expected"), CONFIG, "%s: no key '%s'; there are published and expected",
+             dor_tree_where(c, where), c->name);
+  dor_status s = published(&none, *root, &text);
+  dor_str_release(&text);
+  DOR_TRY(s);
+  return sound_rows(dor_tree_find(*root, "expected"), arm, n_arms);
+}
+
+dor_status dor_expect_sound(const char *expect, const char *const arm[], int32_t n_arms)
+{
+  dor_arena a = {0};
+  dor_tree *root;
+  dor_status s = read_sound(&a, expect, arm, n_arms, &root);
+  dor_arena_release(&a);
+  return s;
+}
+
+/* ---- a run held against it ---- */
+
 static dor_status check(dor_arena *a, const char *expect, const char *folder, const char *data, dor_str *out, json_t *rows, int32_t *tested)
 {
   dor_tree *root;
   metrics m = {.rows = rows};
-  char where[256];
-  DOR_TRY(dor_tree_read(a, expect, &root));
-  for (const dor_tree *c = root->first; c; c = c->next)
-    DOR_NEED(!strcmp(c->name, "published") || !strcmp(c->name, "expected"), CONFIG, "%s: no key '%s'; there are published and expected",
-             dor_tree_where(c, where), c->name);
+  DOR_TRY(read_sound(a, expect, NULL, 0, &root));
   DOR_TRY(open_metrics(a, folder, &m));
   DOR_TRY(published(&m, root, out));
   dor_status s = expected(&m, root, data, out, tested);

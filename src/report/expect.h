@@ -21,4 +21,7 @@ struct json_t;
  * errors CONFIG, DATA; MISMATCH naming the first row not held (*out and rows are complete then, too) */
 DOR_MUST dor_status dor_expect_check(const char *expect, const char *folder, const char *data, dor_str *out, struct json_t *rows, int32_t *tested);
 
+/* Before anything is run: keys, metrics and numbers, and that every expected row is about one of these arms. errors CONFIG */
+DOR_MUST dor_status dor_expect_sound(const char *expect, const char *const arm[], int32_t n_arms);
+
 #endif

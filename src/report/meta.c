@@ -168,6 +168,7 @@ static dor_status read_flow(const reader *r, dor_report_meta *m)
     DOR_NEED(!dor_parse_int(dor_csv_at(&t, i, n), &count) && count >= 0 && count <= INT32_MAX, DATA, "%s:%d: n: no count", path, t.line[i]);
     if (!strcmp(dor_csv_at(&t, i, step), "analysed")) m->people += (int32_t)count;
     if (!strcmp(dor_csv_at(&t, i, step), "excluded")) m->left_out += (int32_t)count;
+    if (!strcmp(dor_csv_at(&t, i, step), "trained_on_only")) m->trained_only += (int32_t)count;
   }
   return DOR_OK;
 }

@@ -19,7 +19,7 @@
  *                                                          one that is missing in predictions.csv is left out of the tables
  *                     "limits": ["one rater, agreement unknown"],   optional: what the dataset's authors would have to admit
  *                     "published": "92 % = 83/90"}         optional: the published row, as text
- *   flow.csv         step,reason,class,site,sex,n[,run_id,stamp] with step = recruited|excluded|analysed; n of one step add up to its people
+ *   flow.csv         step,reason,class,site,sex,n[,run_id,stamp] with step = recruited|excluded|trained_on_only|analysed; n of one step add up to its people
  *   leakage.json     {"checks": [{"id": "L1", "passed": true, "note": "..."}, ...]}; an optional note is printed in the report
  *   cells/ARM/.../train.csv   learning curves: columns epoch, loss and, where there is an inner split, val
  *
@@ -50,7 +50,7 @@ typedef struct dor_report_meta { /* what config.json, run.json, flow.csv and lea
   bool common;                 /* arms with other people are compared on those they share, else not at all */
   int32_t n_arms;
   const dor_report_arm *arm;
-  int32_t people, left_out;
+  int32_t people, left_out, trained_only; /* trained_only: of a holdout, in no figure */
   const char *leakage;         /* "leakage L1-L7 passed" */
   int32_t n_limits;
   const char *const *limit;    /* sentences for the last lines */

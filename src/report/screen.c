@@ -55,7 +55,8 @@ static void head(const dor_analysis *x, dor_str *s)
   left_middle_right(m->title, warning(m), kept(x, &line), s);
   if (m->question[0]) dor_str_fmt(&line, "%s  ", m->question);
   dor_str_fmt(&line, "%d %s", x->arm[x->reference].scores.n, m->many);
-  if (m->left_out) dor_str_fmt(&line, " of %d (%d left out: flow.csv)", m->people + m->left_out, m->left_out);
+  if (m->left_out) dor_str_fmt(&line, " of %d (%d left out: flow.csv)", m->people + m->left_out + m->trained_only, m->left_out);
+  if (m->trained_only) dor_str_fmt(&line, ", %d more trained on only", m->trained_only);
   class_counts(x, &line);
   if (x->clustered) dor_str_fmt(&line, ", in %d clusters", x->p->n_clusters);
   if (dor_positive(x) > 0) dor_str_fmt(&line, "; sensitivity is about %s", x->p->class_name[1]);
@@ -276,7 +277,7 @@ static dor_status arms(const dor_analysis *x, dor_str *s)
     if (positive > 0) cell[c++] = found_text(x, i, "sensitivity"), cell[c++] = found_text(x, i, "specificity");
     else cell[c++] = result_text(x, i, "balanced_accuracy", -1);
     cell[c++] = result_text(x, i, "auc", positive);
-    bool is_nothing = !strcmp(x->arm[i].arm->name, "majority");
+    bool is_nothing = x->arm[i].arm->baseline && !strcmp(x->arm[i].arm->name, "majority");
     cell[c++] = is_nothing ? "" : p_text(x, x->arm[i].nir_p);
     if (several_seeds(x)) cell[c] = seed_text(x, i, "accuracy");
   }

@@ -142,16 +142,33 @@ static dor_status check_net(const dor_variant *v, const dor_input *in)
 
 /* ---- an experiment, with or without an arm ---- */
 
+static const char *const baselines[] = {"majority", "logistic_age_sex", "logistic_proms", "range_of_motion"};
+enum { BASELINES = sizeof baselines / sizeof *baselines };
+
+bool dor_is_baseline(const char *name)
+{
+  int32_t i = 0;
+  while (i < BASELINES && strcmp(baselines[i], name)) i++;
+  return i < BASELINES;
+}
+
+static dor_status check_baselines(const dor_variant *v, const char *path)
+{
+  const dor_texts *t = &v->set.top.baselines;
+  char where[256];
+  dor_where(v->root, "baselines", path, where);
+  for (int32_t i = 0; i < t->n; i++) {
+    if (!dor_is_baseline(t->v[i])) return missing(where, "baseline", t->v[i], baselines, BASELINES);
+    for (int32_t j = 0; j < i; j++) DOR_NEED(strcmp(t->v[i], t->v[j]), CONFIG, "%s: baseline '%s' is listed twice", where, t->v[i]);
+  }
+  return DOR_OK;
+}
+
 static dor_status check_settings(const dor_variant *v, const char *path)
 {
-  static const char *const baselines[] = {"majority", "logistic_age_sex", "logistic_proms", "range_of_motion"};
   const dor_top_cfg *t = &v->set.top;
   char where[256];
-  for (int32_t i = 0; i < t->baselines.n; i++) {
-    int32_t j = 0;
-    while (j < 4 && strcmp(baselines[j], t->baselines.v[i])) j++;
-    if (j == 4) return missing(dor_where(v->root, "baselines", path, where), "baseline", t->baselines.v[i], baselines, 4);
-  }
+  DOR_TRY(check_baselines(v, path));
   DOR_NEED(t->seeds.n > 0, CONFIG, "%s: 'seeds' wants one seed at least", dor_where(v->root, "seeds", path, where));
   for (int32_t i = 0; i < t->seeds.n; i++)
     for (int32_t j = 0; j < i; j++)

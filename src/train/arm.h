@@ -29,6 +29,8 @@ DOR_MUST dor_status dor_net_load(dor_arena *a, const dor_tree *t, dor_net *net);
 DOR_MUST dor_status dor_net_save(dor_arena *a, const dor_net *net, dor_tree *nets);
 dor_tree *dor_tree_group(dor_arena *a, dor_tree *to, const char *name); /* a new last member; NULL when out of memory */
 
+bool dor_is_baseline(const char *name); /* majority, ...: names that `baselines` takes, and no arm may have */
+
 /* "file:line" of a key, or of the file's first line when it is not said anywhere. */
 const char *dor_where(const dor_tree *root, const char *key, const char *path, char out[256]);
 

@@ -107,7 +107,7 @@ static dor_status time_arms(dor_setup *u, const dor_run_options *o, dor_arena *a
     out->step_s = fmax(out->step_s, row->step_s);
     out->total_s += row->total_s;
   }
-  return out->cells ? DOR_OK : dor_setup_no_cell(&u->study, o);
+  return out->cells ? DOR_OK : dor_setup_no_cell(u->experiment, u->study.roster[0].split.folds, o);
 }
 
 static size_t frames_bytes(const dor_frames *f, int32_t n)

@@ -73,6 +73,7 @@ static dor_status skipped(dor_tree *arm, bool *skip)
   *skip = false;
   DOR_NEED(arm->type == DOR_TREE_GROUP, CONFIG, "%s: 'arms.%s' wants a group { ... }", dor_tree_where(arm, where), arm->name);
   DOR_NEED(!strchr(arm->name, '*'), CONFIG, "%s: '%s' cannot be the name of a folder", dor_tree_where(arm, where), arm->name);
+  DOR_NEED(!dor_is_baseline(arm->name), CONFIG, "%s: '%s' is the name of a baseline; an arm wants another", dor_tree_where(arm, where), arm->name);
   DOR_TRY(dor_settings_arm_keys(arm));
   const dor_tree *t = detach(arm, "skip");
   if (!t) return DOR_OK;

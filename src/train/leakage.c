@@ -152,8 +152,8 @@ static dor_status refuse(const dor_leakage *l)
   for (int i = 0; i < DOR_LEAKAGE_CHECKS; i++) {
     const dor_leak_check *c = &l->check[i];
     if (c->found && !c->waived)
-      return DOR_FAIL(LEAK, "%s: %s: %s (%lld found); split.unit = \"clip\" alone may leak, and stamps everything", c->id, c->text, c->first,
-                      (long long)c->found);
+      return DOR_FAIL(LEAK, "leakage: %s is broken (%s): %s (%lld found); split.unit = \"clip\" alone may leak, and stamps everything", c->id,
+                      c->text, c->first, (long long)c->found);
   }
   return DOR_OK;
 }

@@ -14,7 +14,7 @@ typedef struct dor_leak_check {
   const char *id, *text;        /* "L1", "a person is tested in one fold only" */
   bool passed, waived;          /* waived: split.unit = clip */
   int64_t looked, found;
-  char first[160];              /* what was found first, by pseudonym */
+  char first[192];              /* what was found first, by pseudonym */
 } dor_leak_check;
 
 typedef struct dor_leakage {

@@ -82,6 +82,26 @@ static dor_val build_output(const maker *m, dor_graph *g, int32_t batch)
   return dor_layer_linear(g, "out", joined, m->net->n_out);
 }
 
+/* Weights, their gradients and what the optimiser keeps of each; said by the net's name before anything is asked for. */
+static dor_status check_size(const maker *m)
+{
+  enum { COPIES = 3 };
+  char where[256], nets[256] = "";
+  const double numbers = (double)dor_params_count(&m->net->params, false), bytes = COPIES * sizeof(float) * numbers, most = (double)dor_memory_bytes();
+  const dor_net *first = NULL;
+  for (int32_t j = 0; j <= m->branch->n_slots; j++) {
+    const dor_net *net = j < m->branch->n_slots ? net_of(m, j) : m->arm->head;
+    size_t used = strlen(nets);
+    if (!net) continue;
+    snprintf(nets + used, sizeof nets - used, "%s'%.60s'", used ? ", " : "", net->name);
+    first = first ? first : net;
+  }
+  DOR_NEED(bytes <= most && numbers <= INT32_MAX, NOMEM,
+           "%s: net %s of arm '%s': %.0f weights take %.1f GB with gradients and moments; this machine has %.1f GB, and a net at most %d weights",
+           first && first->tree ? dor_tree_where(first->tree, where) : "config", nets, m->arm->name, numbers, bytes * 1e-9, most * 1e-9, INT32_MAX);
+  return DOR_OK;
+}
+
 static void build_training(const maker *m, dor_graph *g, bool accumulate)
 {
   int32_t n = m->net->batch / m->net->parts;
@@ -111,6 +131,8 @@ static dor_status build_accumulate(const maker *m, bool more, dor_program **out)
   dor_graph g;
   dor_graph_init(&g, &m->net->params, true);
   build_training(m, &g, more);
+  dor_status s = check_size(m); /* a graph that is too large for its own numbers has failed by now, and does not say whose they are */
+  if (s) return dor_graph_release(&g), s;
   return dor_network_compile(m->net, &g, m->cpu, "accumulate", out);
 }
 

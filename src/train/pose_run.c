@@ -11,6 +11,7 @@
 #include "train/folder.h"
 #include "train/pose_cell.h"
 #include "train/record.h"
+#include "train/setup.h"
 
 typedef struct course { /* a run while it lasts */
   const dor_experiment *experiment;
@@ -142,7 +143,7 @@ static dor_status open_and_run(course *c, dor_run_result *out)
   DOR_TRY(dor_pose_identity(c->experiment->pose, identity));
   DOR_TRY(dor_folder_open(&f, c->experiment, c->o, identity));
   snprintf(out->folder, sizeof out->folder, "%s", f.path);
-  if (f.done) return out->reused = out->complete = true, DOR_OK;
+  if (f.done) return out->reused = out->complete = true, dor_setup_finished(c->experiment, f.path, c->o, &out->cells);
   c->folder = f.path;
   dor_clock_wall(started);
   dor_status s = begin(c);

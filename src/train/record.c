@@ -193,12 +193,23 @@ typedef struct flow { /* a line of flow.csv before it is written */
   int32_t n;
 } flow;
 
-static flow flow_of(const dor_dataset *d, const dor_roster *r, int32_t thing, bool recruited)
+/* Under a holdout most things are in no test fold: they are trained on, and in no figure. */
+static bool *tested_things(dor_arena *a, const dor_roster *r)
 {
+  bool *tested = dor_arena_alloc(a, ((size_t)r->target->n + 1) * sizeof *tested);
+  for (int32_t k = 0; tested && k < r->split.repeats; k++)
+    for (int32_t u = 0; u < r->n; u++)
+      if (r->split.fold[(size_t)k * (size_t)r->n + (size_t)u] >= 0) tested[r->thing[u]] = true;
+  return tested;
+}
+
+static flow flow_of(const dor_dataset *d, const dor_roster *r, const bool *tested, int32_t thing, bool recruited)
+{
+  const char *step = recruited ? "recruited" : r->fate[thing] ? "excluded" : tested[thing] ? "analysed" : "trained_on_only";
   const dor_target *t = r->target;
   int32_t subject = t->per == DOR_PER_TRIAL ? d->trial_subject[thing] : t->per == DOR_PER_IMAGE ? d->images[0].subject[thing] : thing;
   bool named = t->n_names && !isnan(t->value[thing]);
-  return (flow){recruited ? "recruited" : r->fate[thing] ? "excluded" : "analysed", recruited || !r->fate[thing] ? "" : r->fate[thing],
+  return (flow){step, recruited || !r->fate[thing] ? "" : r->fate[thing],
                 named ? t->names[(int32_t)t->value[thing]] : "", d->site ? d->site[subject] : "", d->sex ? d->sex[subject] : "", 1};
 }
 
@@ -217,16 +228,17 @@ static void count_flow(flow *list, int32_t *n, flow f)
 
 static dor_status write_flow(const dor_study *s, const char *folder, const dor_marks *m)
 {
-  static const char *const steps[] = {"recruited", "excluded", "analysed"};
+  static const char *const steps[] = {"recruited", "excluded", "trained_on_only", "analysed"};
   const dor_roster *r = &s->roster[0];
   dor_arena a = {0};
   dor_str text = {0};
   int32_t n = 0;
   flow *list = dor_arena_alloc(&a, 2 * ((size_t)r->target->n + 1) * sizeof *list);
-  dor_status status = list ? DOR_OK : DOR_FAIL(NOMEM, "no memory for flow.csv");
-  for (int32_t i = 0; list && i < 2 * r->target->n; i++) count_flow(list, &n, flow_of(s->data, r, i / 2, i % 2 == 0));
+  const bool *tested = tested_things(&a, r);
+  dor_status status = list && tested ? DOR_OK : DOR_FAIL(NOMEM, "no memory for flow.csv");
+  for (int32_t i = 0; !status && i < 2 * r->target->n; i++) count_flow(list, &n, flow_of(s->data, r, tested, i / 2, i % 2 == 0));
   dor_str_add(&text, "step,reason,class,site,sex,n,run_id,stamp\n");
-  for (int step = 0; step < 3; step++)
+  for (int step = 0; step < 4; step++)
     for (int32_t i = 0; i < n; i++) {
       if (strcmp(list[i].step, steps[step])) continue;
       dor_csv_put(&text, list[i].step, false);

@@ -258,7 +258,7 @@ static dor_status check_subset(const dor_setup *u, const dor_run_options *o)
 {
   bool any = false;
   for (int32_t i = 0; i < u->n_cells; i++) any = any || chosen(&u->study, o, &u->cell[i]);
-  return any ? DOR_OK : dor_setup_no_cell(&u->study, o);
+  return any ? DOR_OK : dor_setup_no_cell(u->experiment, u->study.roster[0].split.folds, o);
 }
 
 static dor_status begin(dor_setup *u, const dor_experiment *e, const dor_run_options *o, const char *folder, dor_run_result *out)
@@ -292,7 +292,7 @@ static dor_status open_and_run(dor_setup *u, const dor_experiment *e, const dor_
   DOR_TRY(dor_setup_identity(e, identity));
   DOR_TRY(dor_folder_open(&f, e, o, identity));
   snprintf(out->folder, sizeof out->folder, "%s", f.path);
-  if (f.done) return out->reused = out->complete = true, DOR_OK;
+  if (f.done) return out->reused = out->complete = true, dor_setup_finished(e, f.path, o, &out->cells);
   char started[32], message[2048];
   dor_clock_wall(started);
   dor_status s = begin(u, e, o, f.path, out);

@@ -3,6 +3,7 @@
  * Data, study, checks, cells: everything before the first step. */
 #include "train/setup.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/io.h"
@@ -10,6 +11,7 @@
 #include "base/version.h"
 #include "data/synth.h"
 #include "train/baselines.h"
+#include "train/pose_plan.h"
 
 static const char synth[] = "synth:";
 
@@ -90,18 +92,61 @@ void dor_setup_release(dor_setup *u)
   *u = (dor_setup){0};
 }
 
-dor_status dor_setup_no_cell(const dor_study *study, const dor_run_options *o)
+dor_status dor_setup_no_cell(const dor_experiment *e, int32_t folds, const dor_run_options *o)
 {
   dor_str s = {0};
-  const dor_ints *seeds = &study->experiment->top.seeds;
+  const dor_ints *seeds = &e->top.seeds;
   if (o->arm) dor_str_fmt(&s, " --arm %s", o->arm);
   if (o->fold >= 0) dor_str_fmt(&s, " --fold %lld", (long long)o->fold);
   if (o->seed >= 0) dor_str_fmt(&s, " --seed %lld", (long long)o->seed);
   dor_str_add(&s, ": no such cell; arms:");
-  for (int32_t i = 0; i < study->n_arms; i++) dor_str_fmt(&s, "%s %s", i ? "," : "", study->arm[i].arm->name);
-  dor_str_fmt(&s, "; folds: 1 to %d; seeds:", study->roster[0].split.folds);
+  for (int32_t i = 0; i < e->n_arms; i++) dor_str_fmt(&s, "%s %s", i ? "," : "", e->arm[i].name);
+  if (e->pose) dor_str_fmt(&s, " %s", e->pose->net.name);
+  dor_str_fmt(&s, "; folds: 1 to %d; seeds:", folds);
   for (int32_t i = 0; i < seeds->n; i++) dor_str_fmt(&s, "%s %lld", i ? "," : "", (long long)seeds->v[i]);
   dor_status status = DOR_FAIL(USAGE, "%s", s.s && !s.failed ? s.s + 1 : "no such cell");
   dor_str_release(&s);
   return status;
+}
+
+typedef struct finished { /* cells below a folder: all, those chosen, and the highest fold */
+  dor_arena *a;
+  const dor_run_options *o;
+  int32_t cells, chosen, folds;
+} finished;
+
+/* cells/ARM/seed_S/[repeat_R/]fold_K; `mine`: the folders above are those asked for. */
+static dor_status count_cells(finished *f, const char *folder, int depth, bool mine)
+{
+  const char *const *name;
+  size_t n;
+  DOR_TRY(dor_io_list(f->a, folder, &name, &n));
+  for (size_t i = 0; i < n; i++) {
+    const char *path = dor_path_join(f->a, folder, name[i]), *number = strchr(name[i], '_');
+    long long k = depth && number ? strtoll(number + 1, NULL, 10) : 0;
+    DOR_NEED(path, NOMEM, "no memory for a path");
+    if (!dor_io_is_dir(path)) continue;
+    bool it = mine;
+    if (!depth) it = !f->o->arm || !strcmp(f->o->arm, name[i]);
+    else if (depth == 1) it = mine && (f->o->seed < 0 || f->o->seed == k);
+    if (!depth || strncmp(name[i], "fold_", 5)) {
+      DOR_TRY(count_cells(f, path, depth + 1, it));
+      continue;
+    }
+    f->cells++, f->chosen += it && (f->o->fold < 0 || f->o->fold == k);
+    f->folds = k > f->folds ? (int32_t)k : f->folds;
+  }
+  return DOR_OK;
+}
+
+dor_status dor_setup_finished(const dor_experiment *e, const char *folder, const dor_run_options *o, int32_t *cells)
+{
+  dor_arena a = {0};
+  finished f = {.a = &a, .o = o};
+  const char *path = dor_path_join(&a, folder, "cells");
+  dor_status s = path ? count_cells(&f, path, 0, true) : DOR_FAIL(NOMEM, "no memory for a path");
+  dor_arena_release(&a);
+  DOR_TRY(s);
+  *cells = f.cells;
+  return f.chosen ? DOR_OK : dor_setup_no_cell(e, f.folds, o);
 }

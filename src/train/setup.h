@@ -30,6 +30,9 @@ void dor_setup_release(dor_setup *u);
 int32_t dor_run_jobs(const dor_experiment *e, int32_t asked); /* workers: as asked, or all cores over the threads of a program */
 
 /* The refusal of --arm, --fold and --seed that no cell has: what was asked for, and what there is. errors USAGE, always */
-DOR_MUST dor_status dor_setup_no_cell(const dor_study *study, const dor_run_options *o);
+DOR_MUST dor_status dor_setup_no_cell(const dor_experiment *e, int32_t folds, const dor_run_options *o);
+
+/* The cells of a run folder that is done, and that --arm, --fold and --seed choose some. errors USAGE: none; IO */
+DOR_MUST dor_status dor_setup_finished(const dor_experiment *e, const char *folder, const dor_run_options *o, int32_t *cells);
 
 #endif

@@ -103,14 +103,15 @@ static int by_content(const void *a, const void *b)
 
 static bool apart(const item *a, const item *b) { return a->fold >= -1 && b->fold >= -1 && a->fold != b->fold; }
 
-static void find_identical(const dor_dataset *d, const list *l, dor_leak_check *c)
+static void find_identical(const dor_dataset *d, const list *l, const char *what, dor_leak_check *c)
 {
   for (int32_t i = 0; i < l->n; i++)
     for (int32_t k = i + 1; k < l->n && l->at[k].content == l->at[i].content; k++) {
       const item *a = &l->at[i], *b = &l->at[k];
       if (!apart(a, b) || a->bytes != b->bytes || memcmp(a->data, b->data, a->bytes)) continue;
       if (c->found++) continue;
-      snprintf(c->first, sizeof c->first, "number %d of %.40s and number %d of %.40s", a->number, d->id[a->subject], b->number, d->id[b->subject]);
+      snprintf(c->first, sizeof c->first, "%s %d of subject %.40s equals %s %d of subject %.40s", what, a->number, d->id[a->subject], what,
+               b->number, d->id[b->subject]);
     }
 }
 
@@ -137,7 +138,7 @@ static dor_status check_frames(const dor_study *s, const dor_frames *f, bool tri
     const int32_t *fold = folds_of_people(&a, s, repeat);
     if (!fold) status = DOR_FAIL(NOMEM, "no memory for the leakage checks");
     for (int32_t i = 0; i < l.n && fold; i++) l.at[i].fold = fold[l.at[i].subject];
-    if (!status) find_identical(s->data, &l, c);
+    if (!status) find_identical(s->data, &l, trials ? "trial" : "image", c);
     if (!status && !repeat) find_alike(s->data, &l, n, similar);
   }
   c->looked += l.n;

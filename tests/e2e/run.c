@@ -3,6 +3,7 @@
  * Whole runs over a made-up cohort: they learn what is there and nothing else,
  * give the same bytes however they are run, and refuse what they must. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/io.h"
@@ -128,6 +129,20 @@ TEST(run_subset_of_cells)
   t.o.fold = -1;
   OK(go(&t, plain_config));
   CHECK(t.r.trained == 2 && t.r.complete, "%d trained", t.r.trained);
+  dor_str screen = {0};
+  OK(dor_report_run(t.r.folder, &screen));
+  dor_str_release(&screen);
+  t.o.fold = 9;
+  CHECK(go(&t, plain_config) == DOR_E_USAGE && strstr(dor_errmsg(), "--fold 9: no such cell; arms: net; folds: 1 to 3; seeds: 1"), "a finished run: %s",
+        dor_errmsg());
+  t.o.fold = 3, t.o.arm = "nobody";
+  CHECK(go(&t, plain_config) == DOR_E_USAGE, "a finished run has no such arm: %s", dor_errmsg());
+  t.o.arm = NULL, t.o.seed = 7;
+  CHECK(go(&t, plain_config) == DOR_E_USAGE, "a finished run has no such seed: %s", dor_errmsg());
+  t.o.seed = 1;
+  OK(go(&t, plain_config));
+  CHECK(t.r.reused && t.r.cells == 3, "%d cells", t.r.cells);
+  t.o.seed = -1, t.o.fold = -1;
   t.o.arm = "nobody";
   CHECK(go(&t, with("\"plain\"", "\"other\"")) == DOR_E_USAGE, "an unknown arm: %s", dor_errmsg());
 }
@@ -181,6 +196,8 @@ TEST(run_refuses_wrong_configs)
     dor_status s = go(&t, with(wrong[i].what, wrong[i].by));
     CHECK(dor_status_exit(s) == 2 && strstr(dor_errmsg(), wrong[i].says), "%s: status %d, message: %s", wrong[i].by, s, dor_errmsg());
   }
+  dor_status huge = go(&t, with("hidden = [8]", "hidden = [65536, 65536, 65536]"));
+  CHECK(dor_status_exit(huge) == 7 && strstr(dor_errmsg(), "net 'mlp' of arm") && strstr(dor_errmsg(), "GB"), "status %d, message: %s", huge, dor_errmsg());
   char results[1300];
   snprintf(results, sizeof results, "%s/results/plain/1", t.folder);
   CHECK(!dor_io_exists(results), "a refused run left a folder");
@@ -335,6 +352,16 @@ TEST(run_schemes_of_splits)
     for (line = said(&t, "predictions.csv"); (line = strstr(line, ",net,")); line++) rows++;
     CHECK(t.r.cells == schemes[i].cells && rows == schemes[i].rows, "%s: %d cells, %d rows", schemes[i].split, t.r.cells, rows);
     CHECK(strstr(said(&t, "run.json"), "\"always A\""), "run.json: %s", said(&t, "run.json"));
+    int analysed = 0, only_trained = 0;
+    for (line = said(&t, "flow.csv"); line && *line; line = strchr(line, '\n'), line += line != NULL) {
+      bool tested = !strncmp(line, "analysed,", 9);
+      if (!tested && strncmp(line, "trained_on_only,", 16)) continue;
+      const char *n = line;
+      for (int comma = 0; comma < 5 && n; comma++) n = strchr(n, ','), n += n != NULL;
+      REQUIRE(n, "flow.csv: %s", line);
+      *(tested ? &analysed : &only_trained) += atoi(n);
+    }
+    CHECK(analysed == (i == 1 ? 9 : 29) && analysed + only_trained == 29, "flow.csv: %d analysed, %d trained on only", analysed, only_trained);
   }
 }
 

@@ -72,7 +72,7 @@ TEST(expect_not_held)
   CHECK(s == DOR_E_MISMATCH && strstr(dor_errmsg(), "mlp accuracy: 0.8600 where 0.9000 +- 0.0300 is expected"), "%s", dor_errmsg());
   CHECK(tested == 2 && strstr(out.s, "NOT HELD") && strstr(out.s, "held\n"), "all rows are shown:\n%s", out.s);
   s = check("expected = ( { arm = \"gone\"; metric = \"accuracy\"; at_least = 0.1; } );\n", "", &out, &tested);
-  CHECK(s == DOR_E_MISMATCH, "an arm that is not there holds nothing");
+  CHECK(s == DOR_E_MISMATCH && strstr(dor_errmsg(), "gone accuracy: not in this run"), "an arm that is not there holds nothing: %s", dor_errmsg());
   dor_str_release(&out);
 }
 
@@ -84,6 +84,8 @@ TEST(expect_refused)
       {"expected = ( { arm = \"mlp\"; metric = \"accuracy\"; } );\n", "either value and tolerance or at_least"},
       {"expected = (\n { arm = \"mlp\"; metric = \"accuracy\"; tol = 1; } );\n", "expect.cfg:2: no key 'tol'"},
       {"expected = ( { arm = \"mlp\"; metric = \"accuracy\"; at_least = \"x\"; } );\n", "'at_least' must be a number"},
+      {"expected = (\n { arm = \"mlp\"; metric = \"accuracy\"; value = 0.9; tolerance = -0.1; } );\n", "expect.cfg:2: a tolerance of -0.1 is never held"},
+      {"expected = ( { arm = \"mlp\"; metric = \"accuracy\"; at_least = 1; seed = \"men\"; } );\n", "'seed' is"},
       {"published = { mlp = { recall = 1.0; }; };\n", "no metric 'recall'"},
       {"published = { mlp = 3; };\n", "must be an arm's group"}};
   dor_str out = {0};
@@ -93,4 +95,21 @@ TEST(expect_refused)
     CHECK(s == DOR_E_CONFIG && strstr(dor_errmsg(), bad[i][1]), "'%s' does not say '%s'", s ? dor_errmsg() : "accepted", bad[i][1]);
   }
   dor_str_release(&out);
+}
+
+TEST(expect_is_sound_before_a_run)
+{
+  static const char *const arm[] = {"mlp", "majority"};
+  char cfg[600];
+  static const char *const text[][2] = {
+      {"expected = ( { arm = \"mlp\"; metric = \"accuracy\"; at_least = 1; } );\npublished = { other = { f1 = 1.0; }; };\n", NULL},
+      {"expected = (\n{ arm = \"mpl\"; metric = \"accuracy\"; at_least = 1; } );\n", "expect.cfg:2: the experiment has no arm 'mpl'; did you mean 'mlp'?"},
+      {"expected = ( { arm = \"mlp\"; metric = \"acuracy\"; at_least = 1; } );\n", "expect.cfg:1: no metric 'acuracy'; did you mean 'accuracy'?"}};
+  (void)state;
+  snprintf(cfg, sizeof cfg, "%s/expect.cfg", test_folder("expect"));
+  for (int i = 0; i < 3; i++) {
+    OK(dor_io_write(cfg, text[i][0], strlen(text[i][0])));
+    dor_status s = dor_expect_sound(cfg, arm, 2);
+    CHECK(text[i][1] ? s == DOR_E_CONFIG && strstr(dor_errmsg(), text[i][1]) : !s, "case %d: %s", i, s ? dor_errmsg() : "accepted");
+  }
 }

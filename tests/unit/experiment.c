@@ -153,6 +153,8 @@ TEST(experiment_refuses)
       {"seeds = [];", "t.cfg:2: 'seeds' wants one seed at least"},
       {"seeds = [1, 2, 1];", "t.cfg:2: seed 1 is listed twice"},
       {"baselines = [\"majorty\"];", "t.cfg:2: no baseline 'majorty'; did you mean 'majority'?"},
+      {"\nbaselines = [\"majority\", \"majority\"];", "t.cfg:3: baseline 'majority' is listed twice"},
+      {"arms = {\n majority = { use = [\"x\"]; }; };", "t.cfg:3: 'majority' is the name of a baseline"},
       {"train = { batch = 10; accumulate = 3; };", "t.cfg:2: 'accumulate' must divide the batch of 10, got 3"},
       {"precision = \"bf16\";", "t.cfg:2: 'precision' must be one of fp32, got 'bf16'"},
       {"cuda = { autotune = true; };", "t.cfg:2: no key 'cuda'"}};

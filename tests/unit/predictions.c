@@ -106,8 +106,26 @@ TEST(predictions_refused)
   refused("subject_id,trial,y_true,p_a,p_b\nx,1,a,.2,.8\nx,1,a,.2,.8\n", NULL, "p.csv:3: this subject, trial, arm, seed and repeat came before");
   refused("subject_id,arm,y_true,p_a,p_b\nx,1,a,.2,.8\nx,2,b,.2,.8\n", NULL, "p.csv:3: y_true: not what line 2 says");
   refused("subject_id,y_true,p_a,p_b,fold\nx,a,.2,.8,-1\n", NULL, "p.csv:2: fold: '-1' is no number");
+  refused("subject_id,y_true,y_pred\nx,a,a\n", NULL, "p.csv:1: no column p_CLASS or probability");
+  refused("subject_id,y_true,probability\nx,a,1\ny,,1\nz,b,1\n", "a", "p.csv:3: y_true is empty");
+  refused("subject_id,y_true,p_a,p_b\nx,,.2,.8\n", NULL, "p.csv:2: y_true is empty");
   refused("subject_id,y_true,p_a,p_b\n,a,.2,.8\n", NULL, "p.csv:2: subject_id is empty");
   refused("subject_id,y_treu,p_a,p_b\nx,a,.2,.8\n", NULL, "y_true");
+}
+
+TEST(predictions_names_are_known)
+{
+  static const char *const bad[][2] = {{"labl=y", "command line: no key 'labl'; did you mean 'label'?"},
+                                       {"bootstrap=abc", "command line: no key 'bootstrap'; there are"},
+                                       {"threshold=.7", "threshold=.7: a column is wanted, not a number"}};
+  for (int i = 0; i < 3; i++) {
+    dor_arena a = {0};
+    dor_predictions t;
+    dor_predictions_options o = {.rename = &bad[i][0], .n_rename = 1};
+    dor_status s = read_text(&a, "subject,label,p_a,p_b\nx,a,.7,.3\n", &o, &t);
+    CHECK(s == DOR_E_USAGE && strstr(dor_errmsg(), bad[i][1]), "%s: %s", bad[i][0], s ? dor_errmsg() : "accepted");
+    dor_arena_release(&a);
+  }
 }
 
 TEST(predictions_folds_by_name)
