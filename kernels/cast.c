@@ -38,4 +38,4 @@ static void run(const dor_call *c)
   cast job = {c->in[0].data, c->out[0].data};
   dor_parallel(c->threads, dor_shape_size(c->out[0].shape), GRAIN, bodies[c->in[0].dtype][c->out[0].dtype], &job);
 }
-const dor_kernel cast_cpu = {.name = "cast_cpu", .run = run};
+const dor_kernel cast_cpu = {.name = "cast_cpu", .run = run, .narrow = true};

@@ -108,7 +108,7 @@ template <class... T> __device__ __forceinline__ void cu_to_model(size_t stride,
 #define DOR_CUDA_KERNEL(op, prepare, fleet)                                                                   \
   extern "C" {                                                                                                \
   extern const dor_kernel op##_cuda;                                                                          \
-  const dor_kernel op##_cuda = {#op "_cuda", prepare, nullptr, op##_run, nullptr, nullptr, nullptr, fleet}; \
+  const dor_kernel op##_cuda = {#op "_cuda", prepare, nullptr, op##_run, nullptr, nullptr, nullptr, fleet, true}; \
   }
 #define DOR_CUDA_SCRATCH(op, prepare) DOR_CUDA_KERNEL(op, prepare, false)
 #define DOR_CUDA_FLEET(op, prepare) DOR_CUDA_KERNEL(op, prepare, true)

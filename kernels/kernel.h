@@ -52,6 +52,7 @@ typedef struct dor_kernel {
   void (*drop)(void *plan);
   const char *(*describe)(const void *plan); /* the library's own name of what serves, for dumps; may be NULL */
   bool fleet;                  /* one run serves all models of a fleet; else it is called for each */
+  bool narrow;                 /* takes bf16 and f16 also where the backend does not */
 } dor_kernel;
 
 #endif

@@ -35,6 +35,7 @@ static dor_status copy(void *to, const void *from, size_t bytes)
 }
 
 const dor_backend dor_backend_cpu = {.name = "cpu", .column = {dor_column_fast, dor_column_direct, dor_column_onednn, dor_column_own},
-                                     .isa = best_isa, .enter = enter, .alloc = block, .free = dor_block_free, .copy_in = copy, .copy_out = copy};
+                                     .isa = best_isa, .enter = enter, .alloc = block, .free = dor_block_free,
+                                     .copy_in = copy, .copy_out = copy};
 const dor_backend dor_backend_plain = {.name = "plain", .column = {dor_column_own}, .isa = plain_isa, .enter = enter,
                                        .alloc = block, .free = dor_block_free, .copy_in = copy, .copy_out = copy};

@@ -5,6 +5,7 @@
  * nobody accepts is an error that names it. */
 #include "backend/program.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -25,7 +26,7 @@ static dor_status narrow(dor_program *p, dor_format precision)
 {
   if (precision == DOR_FORMAT_FP32) return DOR_OK;
   DOR_NEED(p->backend->narrow, UNSUPPORTED, "the %s backend computes in float32 alone", p->backend->name);
-  return dor_graph_narrow(&p->graph, &(dor_narrowing){precision == DOR_FORMAT_BF16 ? DOR_BF16 : DOR_F16, dor_op_mark, dor_cast});
+  return dor_graph_narrow(&p->graph, &(dor_narrowing){precision == DOR_FORMAT_BF16 ? DOR_BF16 : DOR_F16, dor_cast});
 }
 
 static dor_status adopt(dor_program *p, const dor_program_options *o)
@@ -58,10 +59,8 @@ static dor_status nobody_serves(const dor_program *p, const dor_node *n, const d
   shapes[0] = 0;
   for (int32_t i = 0; i < n->nin && at < sizeof shapes - 80; i++) {
     dor_shape_text text;
-    dor_shape_print(type[i].shape, text);
-    memcpy(shapes + at, " ", 2);
-    memcpy(shapes + at + 1, text, strlen(text) + 1);
-    at += 1 + strlen(text);
+    const char *kind = type[i].dtype == DOR_F32 ? "" : dor_dtype_name(type[i].dtype);
+    at += (size_t)snprintf(shapes + at, sizeof shapes - at, " %s%s%s", dor_shape_print(type[i].shape, text), *kind ? " " : "", kind);
   }
   return DOR_FAIL(UNSUPPORTED, "%s%s has no %s kernel (%s)", n->op->name, shapes, p->backend->name, n->scope);
 }
@@ -77,6 +76,14 @@ static dor_status try_kernel(dor_bound *b, const dor_kernel *k, const dor_prep *
   return s == DOR_E_UNSUPPORTED ? DOR_OK : s;
 }
 
+/* A CPU kernel would read short numbers as floats. */
+static bool reads(const dor_backend *b, const dor_kernel *k, const dor_type *type, int32_t n)
+{
+  for (int32_t i = 0; i < n; i++)
+    if (!b->narrow && !k->narrow && dor_dtype_narrow(type[i].dtype)) return false;
+  return true;
+}
+
 static dor_status bind_node(dor_program *p, int32_t k)
 {
   dor_graph *g = &p->graph;
@@ -90,7 +97,7 @@ static dor_status bind_node(dor_program *p, int32_t k)
   for (int32_t c = 0; c < DOR_COLUMNS; c++) {
     const dor_kernel *kernel = p->backend->column[c] ? p->backend->column[c][n->op->id] : NULL;
     bool served = false;
-    if (kernel) DOR_TRY(try_kernel(&p->bound[k], kernel, &prep, &served));
+    if (kernel && reads(p->backend, kernel, type, n->nin + n->nout)) DOR_TRY(try_kernel(&p->bound[k], kernel, &prep, &served));
     if (served) return DOR_OK;
   }
   return nobody_serves(p, n, type);

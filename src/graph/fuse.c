@@ -142,20 +142,16 @@ static bool check(const dor_match *m, const dor_op *op, const dor_fused *f)
   return outputs_survive(m, f) && inputs_survive(m, f);
 }
 
-/* A fused op may say float where the chain's numbers are stored narrow (dor_graph_narrow). */
-static bool same_sort(dor_dtype a, dor_dtype b) { return a == b || (a <= DOR_F16 && b <= DOR_F16); }
-
 static dor_status infer(const dor_graph *g, const dor_op *op, const dor_fused *f, dor_type out[])
 {
   dor_type in[DOR_FUSED_IN];
   for (int32_t i = 0; i < f->nin; i++) in[i] = g->value[f->in[i]].type;
-  for (int32_t i = 0; i < f->nout; i++) out[i] = (dor_type){.dtype = DOR_F32};
-  DOR_TRY(op->infer(&(dor_infer){.attr = f->attr, .nin = f->nin, .nout = f->nout, .in = in, .out = out}));
+  DOR_TRY(dor_op_infer(op, &(dor_infer){.attr = f->attr, .nin = f->nin, .nout = f->nout, .in = in, .out = out}));
   dor_shape_text a, b;
   for (int32_t i = 0; i < f->nout; i++) {
     if (f->out[i] == DOR_NONE) continue;
     dor_type have = g->value[f->out[i]].type;
-    const bool fits = dor_shape_same(have.shape, out[i].shape) && same_sort(have.dtype, out[i].dtype);
+    const bool fits = dor_shape_same(have.shape, out[i].shape) && have.dtype == out[i].dtype;
     DOR_NEED(fits, SHAPE, "%s: output %d would be %s where the chain's is %s", op->name, i, dor_shape_print(out[i].shape, a), dor_shape_print(have.shape, b));
   }
   return DOR_OK;

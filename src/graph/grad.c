@@ -33,7 +33,7 @@ static bool any_wanted(const walk *w, const dor_node *n)
   return wanted;
 }
 
-/* Every wanted input got a gradient, in its own shape. */
+/* Every wanted input got a gradient, in its own shape and type. */
 static dor_status check_gradients(const walk *w, const dor_node *n, const dor_val gin[])
 {
   const dor_graph *g = w->g;
@@ -41,9 +41,11 @@ static dor_status check_gradients(const walk *w, const dor_node *n, const dor_va
   for (int32_t i = 0; i < n->nin; i++) {
     DOR_NEED(gin[i] != DOR_NONE || !wanted_input(w, n, i), UNSUPPORTED, "%s gives no gradient for input %d (%s)", n->op->name, i, n->scope);
     if (gin[i] == DOR_NONE) continue;
-    dor_shape have = g->value[gin[i]].type.shape, want = g->value[n->in[i]].type.shape;
-    DOR_NEED(dor_shape_same(have, want), SHAPE, "%s: the gradient of input %d is %s, the input %s", n->op->name, i, dor_shape_print(have, a),
-             dor_shape_print(want, b));
+    dor_type have = g->value[gin[i]].type, want = g->value[n->in[i]].type;
+    DOR_NEED(dor_shape_same(have.shape, want.shape), SHAPE, "%s: the gradient of input %d is %s, the input %s", n->op->name, i,
+             dor_shape_print(have.shape, a), dor_shape_print(want.shape, b));
+    DOR_NEED(have.dtype == want.dtype, ARG, "%s: the gradient of input %d is %s, the input %s", n->op->name, i, dor_dtype_name(have.dtype),
+             dor_dtype_name(want.dtype));
   }
   return DOR_OK;
 }

@@ -187,6 +187,44 @@ static dor_status new_output(dor_graph *g, const dor_node *n, int32_t i, dor_typ
 
 enum { FEW = 8 }; /* most nodes have no more inputs or outputs than this */
 
+char dor_op_mark(const dor_op *op, bool output, int32_t i)
+{
+  const char *mark = output ? op->narrow.out : op->narrow.in;
+  if (!mark) return '-';
+  size_t last = strlen(mark) - 1;
+  return mark[(size_t)i < last ? (size_t)i : last];
+}
+
+bool dor_op_narrow(const dor_op *op, bool output, int32_t i) { return dor_op_mark(op, output, i) != '-'; }
+
+/* The one type of all activations that come in; a view shows whatever it is given. */
+static dor_status type_of_activations(const dor_op *op, const dor_infer *c, dor_dtype *type)
+{
+  bool found = false;
+  *type = DOR_F32;
+  for (int32_t i = 0; i < c->nin; i++) {
+    dor_dtype t = c->in[i].dtype;
+    bool may = dor_op_narrow(op, false, i);
+    DOR_NEED(may || !dor_dtype_narrow(t), ARG, "%s: input %d is %s, wants f32; cast it", op->name, i, dor_dtype_name(t));
+    if (!may) continue;
+    DOR_NEED(op->view || t == DOR_F32 || dor_dtype_narrow(t), ARG, "%s: input %d is %s, wants f32, bf16 or f16", op->name, i, dor_dtype_name(t));
+    DOR_NEED(!found || t == *type, ARG, "%s: input %d is %s where another is %s; cast one", op->name, i, dor_dtype_name(t), dor_dtype_name(*type));
+    found = true, *type = t;
+  }
+  return DOR_OK;
+}
+
+dor_status dor_op_infer(const dor_op *op, dor_infer *c)
+{
+  dor_dtype type;
+  DOR_TRY(type_of_activations(op, c, &type));
+  for (int32_t i = 0; i < c->nout; i++) c->out[i].dtype = DOR_F32;
+  DOR_TRY(op->infer(c));
+  for (int32_t i = 0; i < c->nout; i++)
+    if (dor_op_narrow(op, true, i)) c->out[i].dtype = type;
+  return DOR_OK;
+}
+
 static dor_status append(dor_graph *g, const dor_op *op, const char *name, const void *attr, int32_t nin, const dor_val in[], dor_val *first)
 {
   DOR_NEED(op->nin < 0 || nin == op->nin, ARG, "%s: takes %d inputs, got %d", op->name, op->nin, nin);
@@ -201,7 +239,7 @@ static dor_status append(dor_graph *g, const dor_op *op, const char *name, const
   DOR_TRY(new_node(g, op, name, attr, nin, in));
   dor_node n = g->node[g->nnode];
   dor_infer c = {.attr = n.attr, .nin = nin, .nout = n.nout, .in = type, .out = type + nin};
-  DOR_TRY(op->infer(&c));
+  DOR_TRY(dor_op_infer(op, &c));
   for (int32_t i = 0; i < n.nout; i++) DOR_TRY(new_output(g, &n, i, c.out[i]));
   g->nnode++;
   *first = n.out[0];

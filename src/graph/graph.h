@@ -51,7 +51,7 @@ typedef struct dor_infer { /* shapes in, shapes out */
   const void *attr;
   int32_t nin, nout;
   const dor_type *in;
-  dor_type *out;    /* preset to f32; infer writes the shapes */
+  dor_type *out;    /* preset to f32; infer writes the shapes, dor_op_infer the types of activations */
 } dor_infer;
 
 typedef struct dor_refcall { /* the definition runs in double, whatever the dtype */
@@ -86,6 +86,11 @@ struct dor_fused;
 
 enum { DOR_OP_ALIAS = 8 };
 
+/* Activations and their gradients: what may be stored in bf16 or f16, a letter an input and an output: x may, - stays as infer says; the last
+ * letter serves all that follow. All x of a node have one type. X: an x for which float is cast where a program is to be narrow (the others
+ * follow what they get). NULL: the op is for float alone, as losses, updates and moments are. */
+typedef struct dor_narrow { const char *in, *out; } dor_narrow;
+
 typedef struct dor_op {
   const char *name, *formula;
   int32_t id, nin, nout;       /* nin -1: any number */
@@ -96,6 +101,7 @@ typedef struct dor_op {
   bool stochastic;             /* reads step and key; nodes that its grad adds get the same key, so they can draw the same numbers */
   bool view;                   /* output 0 is input 0 with another shape: no kernel runs, no memory is copied */
   uint8_t alias[DOR_OP_ALIAS]; /* [i] = 1 + the input that output i overwrites (in place); 0: none. The input may not be read afterwards */
+  dor_narrow narrow;
   dor_status (*infer)(const dor_infer *c);
   dor_cost (*cost)(const dor_infer *c);
   void (*ref)(const dor_refcall *c);
@@ -124,6 +130,13 @@ typedef struct dor_graph {
   uint64_t grad_key;           /* while a stochastic node is differentiated: its key; else 0 */
   dor_status status;           /* the first build failure; later calls return DOR_NONE */
 } dor_graph;
+
+char dor_op_mark(const dor_op *op, bool output, int32_t i);   /* 'x', 'X' or '-' */
+bool dor_op_narrow(const dor_op *op, bool output, int32_t i); /* may this input or output be stored in bf16 or f16? */
+
+/* The types of an op's outputs: shapes by its infer, activations in the type in which they come. errors those of infer; ARG two types, or a
+ * short one where the op wants float */
+DOR_MUST dor_status dor_op_infer(const dor_op *op, dor_infer *c);
 
 void dor_graph_init(dor_graph *g, dor_params *params, bool training);
 void dor_graph_release(dor_graph *g);
@@ -182,7 +195,6 @@ DOR_MUST dor_status dor_graph_fuse(dor_graph *g, const dor_fuse_row *rows, bool 
 /* Store activations and their gradients in 16 bits; before fusion. Blocks, inputs and kept values stay in float. */
 typedef struct dor_narrowing {
   dor_dtype dtype;                                           /* BF16 or F16 */
-  char (*mark)(const dor_op *op, bool output, int32_t i);    /* 'x': may be so stored, 'X': float is cast for this op, '-': stays as the op says */
   dor_val (*cast)(struct dor_graph *g, dor_val x, dor_dtype to); /* appends the node */
 } dor_narrowing;
 DOR_MUST dor_status dor_graph_narrow(dor_graph *g, const dor_narrowing *how);

@@ -16,8 +16,7 @@ typedef struct walk {
   dor_val *narrow, *wide; /* by value of the graph as it was: the same in the other width, where there is one already */
 } walk;
 
-static bool is_narrow(dor_dtype t) { return t == DOR_BF16 || t == DOR_F16; }
-static bool is_real(dor_dtype t) { return t == DOR_F32 || is_narrow(t); }
+static bool is_real(dor_dtype t) { return t == DOR_F32 || dor_dtype_narrow(t); }
 static dor_type type_of(const walk *w, dor_val v) { return w->g->value[v].type; }
 static dor_val memory_of(const dor_graph *g, dor_val v) { return g->value[v].alias == DOR_NONE ? v : g->value[v].alias; }
 
@@ -29,8 +28,8 @@ static bool runs_narrow(const walk *w, const dor_node *n)
 {
   bool any = false;
   for (int32_t i = 0; i < n->nin; i++) {
-    const char mark = w->how->mark(n->op, false, i);
-    any = any || mark == 'X' || (mark == 'x' && is_narrow(type_of(w, n->in[i]).dtype));
+    const char mark = dor_op_mark(n->op, false, i);
+    any = any || mark == 'X' || (mark == 'x' && dor_dtype_narrow(type_of(w, n->in[i]).dtype));
   }
   for (int32_t i = 0; i < n->nout; i++) {
     const int32_t from = n->op->view ? -1 : shared_input(n->op, i);
@@ -43,7 +42,7 @@ static bool runs_narrow(const walk *w, const dor_node *n)
 static dor_val in_width(walk *w, dor_val v, bool narrow)
 {
   const dor_dtype now = type_of(w, v).dtype;
-  if (!is_real(now) || is_narrow(now) == narrow) return v;
+  if (!is_real(now) || dor_dtype_narrow(now) == narrow) return v;
   dor_val *other = narrow ? &w->narrow[v] : &w->wide[v];
   if (*other == DOR_NONE) *other = w->how->cast(w->g, v, narrow ? w->how->dtype : DOR_F32);
   return *other;
@@ -52,7 +51,7 @@ static dor_val in_width(walk *w, dor_val v, bool narrow)
 static dor_status take_inputs(walk *w, dor_node *n, bool narrow, dor_type *type)
 {
   for (int32_t i = 0; i < n->nin; i++) {
-    n->in[i] = in_width(w, n->in[i], narrow && w->how->mark(n->op, false, i) != '-');
+    n->in[i] = in_width(w, n->in[i], narrow && dor_op_mark(n->op, false, i) != '-');
     DOR_TRY(w->g->status);
     type[i] = type_of(w, n->in[i]);
   }
@@ -65,7 +64,7 @@ static dor_status give_output(walk *w, dor_node *n, int32_t i, dor_type t, dor_v
   dor_graph *g = w->g;
   const int32_t from = shared_input(n->op, i);
   dor_val v = n->out[i];
-  if (is_narrow(t.dtype) && !is_narrow(g->value[v].type.dtype) && (g->value[v].keep || g->value[v].kind != DOR_TEMP)) {
+  if (dor_dtype_narrow(t.dtype) && !dor_dtype_narrow(g->value[v].type.dtype) && (g->value[v].keep || g->value[v].kind != DOR_TEMP)) {
     DOR_NEED(from < 0 || n->op->view, UNSUPPORTED, "%s writes over a value that is kept (%s)", n->op->name, n->scope);
     *late = dor_graph_input(g, "", t);
     DOR_TRY(g->status);
@@ -122,13 +121,11 @@ static dor_status visit(walk *w, dor_node n)
   dor_val *kept = dor_arena_alloc(&g->arena, 2 * (size_t)n.nout * sizeof *kept), *late = kept + n.nout;
   DOR_NEED(type && kept, NOMEM, "%s: types", n.op->name);
   DOR_TRY(take_inputs(w, &n, narrow, type));
-  DOR_TRY(n.op->infer(&(dor_infer){.attr = n.attr, .nin = n.nin, .nout = n.nout, .in = type, .out = type + n.nin}));
+  DOR_TRY(dor_op_infer(n.op, &(dor_infer){.attr = n.attr, .nin = n.nin, .nout = n.nout, .in = type, .out = type + n.nin}));
   forget_overwritten(w, &n);
   for (int32_t i = 0; i < n.nout; i++) {
-    dor_type t = type[n.nin + i];
-    if (is_real(t.dtype) && w->how->mark(n.op, true, i) != '-') t.dtype = narrow ? w->how->dtype : DOR_F32;
     kept[i] = n.out[i], late[i] = DOR_NONE;
-    DOR_TRY(give_output(w, &n, i, t, &late[i]));
+    DOR_TRY(give_output(w, &n, i, type[n.nin + i], &late[i]));
   }
   DOR_TRY(append(g, n));
   for (int32_t i = 0; i < n.nout; i++)

@@ -29,9 +29,9 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_add = {.id = DOR_OP_add, .name = "add", .formula = "y = a + b", .nin = 2, .nout = 1,
-                           .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
+                           .narrow = {"x", "x"}, .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
 const dor_op dor_op_accumulate = {.id = DOR_OP_accumulate, .name = "accumulate", .formula = "y = a + b", .nin = 2, .nout = 1,
-                                  .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
+                                  .narrow = {"x", "x"}, .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
 const dor_op dor_op_add_into = {.id = DOR_OP_add_into, .name = "add_into", .formula = "a += b", .nin = 2, .nout = 1, .alias = {1},
                                 .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .cases = cases};
 

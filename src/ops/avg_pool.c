@@ -70,7 +70,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_avg_pool = {.id = DOR_OP_avg_pool, .name = "avg_pool", .formula = "y = mean over the window", .nin = 1, .nout = 1,
-                                .attr_size = sizeof(dor_pool_attr), .keys = keys, .infer = infer, .cost = dor_cost_stream, .ref = ref,
+                                .attr_size = sizeof(dor_pool_attr), .keys = keys, .narrow = {"x", "x"}, .infer = infer, .cost = dor_cost_stream, .ref = ref,
                                 .grad = grad, .cases = cases};
 
 /* avg_pool_dx: dy -> dx */
@@ -97,7 +97,7 @@ static const dor_case dx_cases[] = {
 };
 
 const dor_op dor_op_avg_pool_dx = {.id = DOR_OP_avg_pool_dx, .name = "avg_pool_dx", .formula = "dx = dy / K^2 to the window", .nin = 1,
-                                   .nout = 1, .attr_size = sizeof(dor_pool_attr), .keys = keys, .infer = dx_infer,
+                                   .nout = 1, .attr_size = sizeof(dor_pool_attr), .keys = keys, .narrow = {"x", "x"}, .infer = dx_infer,
                                    .cost = dor_cost_stream, .ref = dx_ref, .cases = dx_cases};
 
 static dor_status global_infer(const dor_infer *c)
@@ -130,7 +130,7 @@ static const dor_case global_cases[] = {
 };
 
 const dor_op dor_op_global_pool = {.id = DOR_OP_global_pool, .name = "global_pool", .formula = "y = mean over H, W", .nin = 1, .nout = 1,
-                                   .infer = global_infer, .cost = dor_cost_stream, .ref = global_ref, .grad = global_grad,
+                                   .narrow = {"x", "x"}, .infer = global_infer, .cost = dor_cost_stream, .ref = global_ref, .grad = global_grad,
                                    .cases = global_cases};
 
 /* global_pool_dx: dy [N,C] -> dx [N,H,W,C] = dy / (H W) */
@@ -154,7 +154,7 @@ static void global_dx_ref(const dor_refcall *c)
 static const dor_case global_dx_cases[] = {{.name = "small", .attr = &(dor_size_attr){{3, 5}}, .in = {DOR_DIMS(2, 7)}}, {0}};
 
 const dor_op dor_op_global_pool_dx = {.id = DOR_OP_global_pool_dx, .name = "global_pool_dx", .formula = "dx = dy / (H W)", .nin = 1,
-                                      .nout = 1, .attr_size = sizeof(dor_size_attr), .keys = size_keys, .infer = global_dx_infer,
+                                      .nout = 1, .attr_size = sizeof(dor_size_attr), .keys = size_keys, .narrow = {"x", "x"}, .infer = global_dx_infer,
                                       .cost = dor_cost_stream, .ref = global_dx_ref, .cases = global_dx_cases};
 
 dor_val dor_avg_pool(dor_graph *g, dor_val x, int32_t kernel, int32_t stride, int32_t pad)

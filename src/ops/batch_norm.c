@@ -66,7 +66,7 @@ static const dor_case stats_cases[] = {
 };
 
 const dor_op dor_op_bn_stats = {.id = DOR_OP_bn_stats, .name = "bn_stats", .formula = "mean, var over all but channels", .nin = 1, .nout = 2,
-                                .infer = stats_infer, .cost = stats_cost, .ref = stats_ref, .cases = stats_cases};
+                                .narrow = {"x", "-"}, .infer = stats_infer, .cost = stats_cost, .ref = stats_ref, .cases = stats_cases};
 
 static dor_status norm_infer(const dor_infer *c)
 {
@@ -107,7 +107,7 @@ static const dor_case norm_cases[] = {
 };
 
 const dor_op dor_op_bn_norm = {.id = DOR_OP_bn_norm, .name = "bn_norm", .formula = "y = gamma (x - mean) / sqrt(var + eps) + beta",
-                               .nin = 5, .nout = 1, .given = 6, .attr_size = sizeof(dor_bn_attr), .keys = keys, .infer = norm_infer,
+                               .nin = 5, .nout = 1, .given = 6, .attr_size = sizeof(dor_bn_attr), .keys = keys, .narrow = {"x-", "x"}, .infer = norm_infer,
                                .cost = norm_cost, .ref = norm_ref, .grad = norm_grad, .cases = norm_cases};
 
 /* bn_infer: the same with the running moments, which are constants. */
@@ -121,7 +121,7 @@ static dor_status infer_grad(dor_graph *g, const dor_node *n, const dor_val gout
 }
 
 const dor_op dor_op_bn_infer = {.id = DOR_OP_bn_infer, .name = "bn_infer", .formula = "y = gamma (x - mean) / sqrt(var + eps) + beta",
-                                .nin = 5, .nout = 1, .given = 6, .attr_size = sizeof(dor_bn_attr), .keys = keys, .infer = norm_infer,
+                                .nin = 5, .nout = 1, .given = 6, .attr_size = sizeof(dor_bn_attr), .keys = keys, .narrow = {"x-", "x"}, .infer = norm_infer,
                                 .cost = norm_cost, .ref = norm_ref, .grad = infer_grad, .cases = norm_cases};
 
 /* bn_infer_dx: (dy, var, gamma) -> dx */
@@ -139,7 +139,8 @@ static const dor_case infer_dx_cases[] = {
 };
 
 const dor_op dor_op_bn_infer_dx = {.id = DOR_OP_bn_infer_dx, .name = "bn_infer_dx", .formula = "dx = gamma / sd dy", .nin = 3, .nout = 1,
-                                   .attr_size = sizeof(dor_bn_attr), .keys = keys, .infer = norm_infer, .cost = norm_cost, .ref = infer_dx_ref,
+                                   .attr_size = sizeof(dor_bn_attr), .keys = keys,
+                                   .narrow = {"x-", "x"}, .infer = norm_infer, .cost = norm_cost, .ref = infer_dx_ref,
                                    .cases = infer_dx_cases};
 
 /* bn_reduce: (dy, x, mean, var) -> dgamma, dbeta */
@@ -174,7 +175,7 @@ static const dor_case reduce_cases[] = {
 };
 
 const dor_op dor_op_bn_reduce = {.id = DOR_OP_bn_reduce, .name = "bn_reduce", .formula = "dgamma = sum dy h, dbeta = sum dy", .nin = 4,
-                                 .nout = 2, .attr_size = sizeof(dor_bn_attr), .keys = keys, .infer = reduce_infer,
+                                 .nout = 2, .attr_size = sizeof(dor_bn_attr), .keys = keys, .narrow = {"xx-", "-"}, .infer = reduce_infer,
                                  .cost = reduce_cost, .ref = reduce_ref, .cases = reduce_cases};
 
 /* bn_dx: (dy, x, mean, var, gamma, dgamma, dbeta) -> dx */
@@ -209,7 +210,7 @@ static const dor_case dx_cases[] = {
 };
 
 const dor_op dor_op_bn_dx = {.id = DOR_OP_bn_dx, .name = "bn_dx", .formula = "dx = gamma / sd (dy - dbeta / n - h dgamma / n)", .nin = 7,
-                             .nout = 1, .attr_size = sizeof(dor_bn_attr), .keys = keys, .infer = dx_infer, .cost = dx_cost,
+                             .nout = 1, .attr_size = sizeof(dor_bn_attr), .keys = keys, .narrow = {"xx-", "x"}, .infer = dx_infer, .cost = dx_cost,
                              .ref = dx_ref, .cases = dx_cases};
 
 /* bn_running: (running_mean, running_var, batches, mean, var) -> the first three, in place; batches is one i32 */

@@ -38,7 +38,7 @@ static const dor_case cases[] = {
     {0},
 };
 
-const dor_op dor_op_bias = {.id = DOR_OP_bias, .name = "bias", .formula = "y = x + b", .nin = 2, .nout = 1, .infer = infer,
+const dor_op dor_op_bias = {.id = DOR_OP_bias, .name = "bias", .formula = "y = x + b", .nin = 2, .nout = 1, .narrow = {"x-", "x"}, .infer = infer,
                             .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
 
 /* bias_db: dy -> db */
@@ -64,7 +64,7 @@ static const dor_case db_cases[] = {
 };
 
 const dor_op dor_op_bias_db = {.id = DOR_OP_bias_db, .name = "bias_db", .formula = "db = sum dy", .nin = 1, .nout = 1,
-                               .infer = db_infer, .cost = dor_cost_stream, .ref = db_ref, .cases = db_cases};
+                               .narrow = {"x", "-"}, .infer = db_infer, .cost = dor_cost_stream, .ref = db_ref, .cases = db_cases};
 
 dor_val dor_bias(dor_graph *g, dor_val x, dor_val b) { return dor_graph_add(g, &dor_op_bias, NULL, 2, (dor_val[]){x, b}); }
 dor_val dor_bias_db(dor_graph *g, dor_val dy) { return dor_graph_add(g, &dor_op_bias_db, NULL, 1, (dor_val[]){dy}); }

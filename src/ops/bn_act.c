@@ -67,7 +67,8 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_bn_act = {.id = DOR_OP_bn_act, .name = "bn_act", .formula = "y = max(bn(x) + r, 0)", .nin = -1, .nout = 1,
-                              .attr_size = sizeof(dor_bn_act_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref, .fuse = fuse, .cases = cases};
+                              .attr_size = sizeof(dor_bn_act_attr), .keys = keys,
+                              .narrow = {"x----x", "x"}, .infer = infer, .cost = cost, .ref = ref, .fuse = fuse, .cases = cases};
 
 dor_val dor_bn_act(dor_graph *g, int32_t n, const dor_val in[], double eps, bool relu)
 {
@@ -142,7 +143,8 @@ static const dor_case bwd_cases[] = {
 };
 
 const dor_op dor_op_bn_bwd = {.id = DOR_OP_bn_bwd, .name = "bn_bwd", .formula = "dx, dgamma, dbeta of bn and ReLU", .nin = -1, .nout = 3,
-                              .attr_size = sizeof(dor_bn_attr), .keys = bwd_keys, .infer = bwd_infer, .cost = bwd_cost, .ref = bwd_ref, .fuse = bwd_fuse,
+                              .attr_size = sizeof(dor_bn_attr), .keys = bwd_keys,
+                              .narrow = {"xx---x", "x-"}, .infer = bwd_infer, .cost = bwd_cost, .ref = bwd_ref, .fuse = bwd_fuse,
                               .cases = bwd_cases};
 
 dor_val dor_bn_bwd(dor_graph *g, int32_t n, const dor_val in[], double eps) { return dor_graph_add(g, &dor_op_bn_bwd, &(dor_bn_attr){eps}, n, in); }

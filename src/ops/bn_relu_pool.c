@@ -102,7 +102,8 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_bn_relu_pool = {.id = DOR_OP_bn_relu_pool, .name = "bn_relu_pool", .formula = "p = max over 2x2 of max(bn(x), 0)", .nin = 5,
-                                    .nout = 2, .attr_size = sizeof(dor_bn_pool_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref,
+                                    .nout = 2, .attr_size = sizeof(dor_bn_pool_attr), .keys = keys,
+                                    .narrow = {"x-", "x-"}, .infer = infer, .cost = cost, .ref = ref,
                                     .fuse = fuse, .cases = cases};
 
 /* --- backward ---------------------------------------------------------------- */
@@ -181,7 +182,7 @@ static const dor_case bwd_cases[] = {
 };
 
 const dor_op dor_op_bn_relu_pool_bwd = {.id = DOR_OP_bn_relu_pool_bwd, .name = "bn_relu_pool_bwd", .formula = "dx, dgamma, dbeta of bn_relu_pool",
-                                        .nin = 7, .nout = 3, .attr_size = sizeof(dor_bn_pool_attr), .keys = keys, .infer = bwd_infer,
+                                        .nin = 7, .nout = 3, .attr_size = sizeof(dor_bn_pool_attr), .keys = keys, .narrow = {"x-xx-", "x-"}, .infer = bwd_infer,
                                         .cost = bwd_cost, .ref = bwd_ref, .fuse = bwd_fuse, .cases = bwd_cases};
 
 dor_val dor_bn_relu_pool(dor_graph *g, dor_val x, dor_val mean, dor_val var, dor_val gamma, dor_val beta, double eps)

@@ -49,7 +49,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_cast = {.id = DOR_OP_cast, .name = "cast", .formula = "y = x in another type", .nin = 1, .nout = 1,
-                            .attr_size = sizeof(dor_cast_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref, .grad = grad,
+                            .attr_size = sizeof(dor_cast_attr), .keys = keys, .narrow = {"x", "-"}, .infer = infer, .cost = cost, .ref = ref, .grad = grad,
                             .cases = cases};
 
 dor_val dor_cast(dor_graph *g, dor_val x, dor_dtype to)

@@ -128,7 +128,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_conv2d = {.id = DOR_OP_conv2d, .name = "conv2d", .formula = "y = x * w", .nin = 2, .nout = 1,
-                              .attr_size = sizeof(dor_conv2d_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref,
+                              .attr_size = sizeof(dor_conv2d_attr), .keys = keys, .narrow = {"X-", "x"}, .infer = infer, .cost = cost, .ref = ref,
                               .grad = grad, .cases = cases};
 
 /* conv2d_dx: (dy, w) -> dx, the sum's derivative by x */
@@ -170,7 +170,7 @@ static const dor_case dx_cases[] = {
 };
 
 const dor_op dor_op_conv2d_dx = {.id = DOR_OP_conv2d_dx, .name = "conv2d_dx", .formula = "dx = dy * w'", .nin = 2, .nout = 1,
-                                 .attr_size = sizeof(dor_conv2d_attr), .keys = keys, .infer = dx_infer, .cost = dx_cost,
+                                 .attr_size = sizeof(dor_conv2d_attr), .keys = keys, .narrow = {"X-", "x"}, .infer = dx_infer, .cost = dx_cost,
                                  .ref = dx_ref, .cases = dx_cases};
 
 /* conv2d_dw: (x, dy) -> dw, the sum's derivative by w */
@@ -212,7 +212,7 @@ static const dor_case dw_cases[] = {
 };
 
 const dor_op dor_op_conv2d_dw = {.id = DOR_OP_conv2d_dw, .name = "conv2d_dw", .formula = "dw = x * dy", .nin = 2, .nout = 1,
-                                 .attr_size = sizeof(dor_conv2d_attr), .keys = keys, .infer = dw_infer, .cost = dw_cost,
+                                 .attr_size = sizeof(dor_conv2d_attr), .keys = keys, .narrow = {"X", "-"}, .infer = dw_infer, .cost = dw_cost,
                                  .ref = dw_ref, .cases = dw_cases};
 
 dor_val dor_conv2d(dor_graph *g, dor_val x, dor_val w, int32_t stride, int32_t pad, int32_t dilation, int32_t groups)

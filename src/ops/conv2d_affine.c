@@ -93,7 +93,8 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_conv2d_affine = {.id = DOR_OP_conv2d_affine, .name = "conv2d_affine", .formula = "y = max(s conv2d(x, w) + beta - mean s + r, 0)",
-                                     .nin = -1, .nout = 1, .attr_size = sizeof(dor_affine_attr), .keys = keys, .infer = infer, .cost = cost,
+                                     .nin = -1, .nout = 1, .attr_size = sizeof(dor_affine_attr), .keys = keys,
+                                     .narrow = {"x-----x", "x"}, .infer = infer, .cost = cost,
                                      .ref = ref, .fuse = fuse, .cases = cases};
 
 dor_val dor_conv2d_affine(dor_graph *g, int32_t n, const dor_val in[], const dor_affine_attr *a)

@@ -53,7 +53,8 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_conv2d_dx_add = {.id = DOR_OP_conv2d_dx_add, .name = "conv2d_dx_add", .formula = "y = conv2d_dx(dy, w) + r", .nin = 3, .nout = 1,
-                                     .attr_size = sizeof(dor_conv2d_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref, .fuse = fuse,
+                                     .attr_size = sizeof(dor_conv2d_attr), .keys = keys,
+                                     .narrow = {"x-x", "x"}, .infer = infer, .cost = cost, .ref = ref, .fuse = fuse,
                                      .cases = cases};
 
 dor_val dor_conv2d_dx_add(dor_graph *g, dor_val dy, dor_val w, dor_val r, const dor_conv2d_attr *a)

@@ -56,7 +56,8 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_conv2d_stats = {.id = DOR_OP_conv2d_stats, .name = "conv2d_stats", .formula = "y = x * w; mean, var of y", .nin = 2, .nout = 3,
-                                    .attr_size = sizeof(dor_conv2d_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref, .fuse = fuse,
+                                    .attr_size = sizeof(dor_conv2d_attr), .keys = keys,
+                                    .narrow = {"x-", "x-"}, .infer = infer, .cost = cost, .ref = ref, .fuse = fuse,
                                     .cases = cases};
 
 dor_val dor_conv2d_stats(dor_graph *g, dor_val x, dor_val w, int32_t stride, int32_t pad)

@@ -128,7 +128,8 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_conv_bn_pool = {.id = DOR_OP_conv_bn_pool, .name = "conv_bn_pool", .formula = "p = max over 2x2 of max(bn(x * w), 0)", .nin = 4,
-                                    .nout = 4, .attr_size = sizeof(dor_bn_pool_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref,
+                                    .nout = 4, .attr_size = sizeof(dor_bn_pool_attr), .keys = keys,
+                                    .narrow = {"x-", "x-"}, .infer = infer, .cost = cost, .ref = ref,
                                     .fuse = fuse, .cases = cases};
 
 /* --- backward ---------------------------------------------------------------- */
@@ -220,7 +221,8 @@ static const dor_case dw_cases[] = {
 };
 
 const dor_op dor_op_conv_bn_pool_dw = {.id = DOR_OP_conv_bn_pool_dw, .name = "conv_bn_pool_dw", .formula = "dw, dgamma, dbeta of conv_bn_pool", .nin = 8,
-                                       .nout = 3, .attr_size = sizeof(dor_bn_pool_attr), .keys = keys, .infer = dw_infer, .cost = dw_cost,
+                                       .nout = 3, .attr_size = sizeof(dor_bn_pool_attr), .keys = keys,
+                                       .narrow = {"x-xx-", "-"}, .infer = dw_infer, .cost = dw_cost,
                                        .ref = dw_ref, .fuse = dw_fuse, .cases = dw_cases};
 
 dor_val dor_conv_bn_pool(dor_graph *g, dor_val x, dor_val w, dor_val gamma, dor_val beta, double eps)

@@ -81,7 +81,8 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_conv_transpose2d = {.id = DOR_OP_conv_transpose2d, .name = "conv_transpose2d", .formula = "y = x * w', spread by the stride",
-                                        .nin = 2, .nout = 1, .attr_size = sizeof(dor_conv2d_attr), .keys = keys, .infer = infer, .cost = cost,
+                                        .nin = 2, .nout = 1, .attr_size = sizeof(dor_conv2d_attr), .keys = keys,
+                                        .narrow = {"X-", "x"}, .infer = infer, .cost = cost,
                                         .ref = ref, .grad = grad, .cases = cases};
 
 dor_val dor_conv_transpose2d(dor_graph *g, dor_val x, dor_val w, int32_t stride, int32_t pad, int32_t output_pad, int32_t groups)

@@ -43,12 +43,12 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_dropout = {.id = DOR_OP_dropout, .name = "dropout", .formula = "y = x [u >= p] / (1 - p)", .nin = 1, .nout = 1,
-                               .attr_size = sizeof(dor_dropout_attr), .keys = keys, .stochastic = true, .infer = infer,
+                               .attr_size = sizeof(dor_dropout_attr), .keys = keys, .stochastic = true, .narrow = {"x", "x"}, .infer = infer,
                                .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
 
 /* dropout_bwd: dy -> dx */
 const dor_op dor_op_dropout_bwd = {.id = DOR_OP_dropout_bwd, .name = "dropout_bwd", .formula = "dx = dy [u >= p] / (1 - p)", .nin = 1,
-                                   .nout = 1, .attr_size = sizeof(dor_dropout_attr), .keys = keys, .stochastic = true, .infer = infer,
+                                   .nout = 1, .attr_size = sizeof(dor_dropout_attr), .keys = keys, .stochastic = true, .narrow = {"x", "x"}, .infer = infer,
                                    .cost = dor_cost_stream, .ref = ref, .cases = cases};
 
 dor_val dor_dropout(dor_graph *g, dor_val x, double p)

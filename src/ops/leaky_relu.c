@@ -37,7 +37,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_leaky_relu = {.id = DOR_OP_leaky_relu, .name = "leaky_relu", .formula = "y = x where x > 0, else slope x",
-                                  .nin = 1, .nout = 1, .attr_size = sizeof(dor_slope_attr), .keys = keys, .infer = infer,
+                                  .nin = 1, .nout = 1, .attr_size = sizeof(dor_slope_attr), .keys = keys, .narrow = {"x", "x"}, .infer = infer,
                                   .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
 
 /* leaky_relu_bwd: dx = dy where y > 0, else slope dy */
@@ -55,7 +55,7 @@ static const dor_case bwd_cases[] = {
 
 const dor_op dor_op_leaky_relu_bwd = {.id = DOR_OP_leaky_relu_bwd, .name = "leaky_relu_bwd",
                                       .formula = "dx = dy where y > 0, else slope dy", .nin = 2, .nout = 1,
-                                      .attr_size = sizeof(dor_slope_attr), .keys = keys, .infer = infer,
+                                      .attr_size = sizeof(dor_slope_attr), .keys = keys, .narrow = {"x", "x"}, .infer = infer,
                                       .cost = dor_cost_stream, .ref = bwd_ref, .cases = bwd_cases};
 
 dor_val dor_leaky_relu(dor_graph *g, dor_val x, double slope)

@@ -63,7 +63,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_linear = {.id = DOR_OP_linear, .name = "linear", .formula = "y = x w + b", .nin = 3, .nout = 1,
-                              .attr_size = sizeof(dor_linear_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref,
+                              .attr_size = sizeof(dor_linear_attr), .keys = keys, .narrow = {"X-", "x"}, .infer = infer, .cost = cost, .ref = ref,
                               .grad = grad, .cases = cases};
 
 /* linear_dx: (dy, y, w) -> dx */
@@ -100,7 +100,7 @@ static const dor_case dx_cases[] = {
 };
 
 const dor_op dor_op_linear_dx = {.id = DOR_OP_linear_dx, .name = "linear_dx", .formula = "dx = dz w'", .nin = 3, .nout = 1,
-                                 .attr_size = sizeof(dor_linear_attr), .keys = keys, .infer = dx_infer, .cost = dx_cost,
+                                 .attr_size = sizeof(dor_linear_attr), .keys = keys, .narrow = {"Xx-", "x"}, .infer = dx_infer, .cost = dx_cost,
                                  .ref = dx_ref, .cases = dx_cases};
 
 /* linear_dw: (x, dy, y) -> dw, db */
@@ -140,7 +140,7 @@ static const dor_case dw_cases[] = {
 };
 
 const dor_op dor_op_linear_dw = {.id = DOR_OP_linear_dw, .name = "linear_dw", .formula = "dw = x' dz, db = sum dz", .nin = 3, .nout = 2,
-                                 .attr_size = sizeof(dor_linear_attr), .keys = keys, .infer = dw_infer, .cost = dw_cost,
+                                 .attr_size = sizeof(dor_linear_attr), .keys = keys, .narrow = {"X", "-"}, .infer = dw_infer, .cost = dw_cost,
                                  .ref = dw_ref, .cases = dw_cases};
 
 dor_val dor_linear(dor_graph *g, dor_val x, dor_val w, dor_val b, bool with_relu)

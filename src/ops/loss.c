@@ -91,7 +91,7 @@ static void bwd_ref(const dor_refcall *c)
 static const dor_case bwd_cases[] = {{.name = "small", .in = {DOR_DIMS(1), DOR_DIMS(7, 5)}}, {0}};
 
 const dor_op dor_op_loss_bwd = {.id = DOR_OP_loss_bwd, .name = "loss_bwd", .formula = "dx = dloss slope", .nin = 2, .nout = 1,
-                                .infer = bwd_infer, .cost = dor_cost_stream, .ref = bwd_ref, .cases = bwd_cases};
+                                .narrow = {"-x", "x"}, .infer = bwd_infer, .cost = dor_cost_stream, .ref = bwd_ref, .cases = bwd_cases};
 
 dor_val dor_loss_bwd(dor_graph *g, dor_val dloss, dor_val slope)
 {

@@ -60,7 +60,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_matmul = {.id = DOR_OP_matmul, .name = "matmul", .formula = "C = op(A) op(B)", .nin = 2, .nout = 1,
-                              .attr_size = sizeof(dor_matmul_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref,
+                              .attr_size = sizeof(dor_matmul_attr), .keys = keys, .narrow = {"X", "x"}, .infer = infer, .cost = cost, .ref = ref,
                               .grad = grad, .cases = cases};
 
 dor_val dor_matmul(dor_graph *g, dor_val a, dor_val b, bool ta, bool tb)

@@ -84,7 +84,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_max_pool = {.id = DOR_OP_max_pool, .name = "max_pool", .formula = "y = max over the window", .nin = 1, .nout = 2, .naux = 1,
-                                .attr_size = sizeof(dor_pool_attr), .keys = keys, .infer = infer, .cost = dor_cost_stream, .ref = ref,
+                                .attr_size = sizeof(dor_pool_attr), .keys = keys, .narrow = {"x", "x-"}, .infer = infer, .cost = dor_cost_stream, .ref = ref,
                                 .grad = grad, .cases = cases};
 
 /* max_pool_dx: (dy, arg) -> dx; a place in the padding (which arg never names) would be dropped */
@@ -123,7 +123,7 @@ static const dor_case dx_cases[] = {
 };
 
 const dor_op dor_op_max_pool_dx = {.id = DOR_OP_max_pool_dx, .name = "max_pool_dx", .formula = "dx = dy at arg", .nin = 2, .nout = 1,
-                                   .attr_size = sizeof(dor_pool_attr), .keys = keys, .infer = dx_infer, .cost = dor_cost_stream,
+                                   .attr_size = sizeof(dor_pool_attr), .keys = keys, .narrow = {"x-", "x"}, .infer = dx_infer, .cost = dor_cost_stream,
                                    .ref = dx_ref, .cases = dx_cases};
 
 dor_val dor_max_pool(dor_graph *g, dor_val x, int32_t kernel, int32_t stride, int32_t pad)

@@ -56,7 +56,7 @@ static const dor_case cases[] = {
     {0},
 };
 
-const dor_op dor_op_mul = {.id = DOR_OP_mul, .name = "mul", .formula = "y = a b", .nin = 2, .nout = 1, .infer = infer,
+const dor_op dor_op_mul = {.id = DOR_OP_mul, .name = "mul", .formula = "y = a b", .nin = 2, .nout = 1, .narrow = {"x", "x"}, .infer = infer,
                            .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
 
 /* mul_db: (dy, a, b) -> db = dy a summed to b's shape; b itself is not read */
@@ -85,7 +85,7 @@ static const dor_case db_cases[] = {
 };
 
 const dor_op dor_op_mul_db = {.id = DOR_OP_mul_db, .name = "mul_db", .formula = "db = sum dy a", .nin = 3, .nout = 1,
-                              .infer = db_infer, .cost = dor_cost_stream, .ref = db_ref, .cases = db_cases};
+                              .narrow = {"x", "x"}, .infer = db_infer, .cost = dor_cost_stream, .ref = db_ref, .cases = db_cases};
 
 static const dor_key scale_keys[] = {DOR_ATTR_REAL(dor_scale_attr, factor, "constant"), {0}};
 
@@ -105,7 +105,7 @@ static dor_status scale_grad(dor_graph *g, const dor_node *n, const dor_val gout
 static const dor_case scale_cases[] = {{.name = "small", .attr = &(dor_scale_attr){-0.75}, .in = {DOR_DIMS(3, 5)}}, {0}};
 
 const dor_op dor_op_scale = {.id = DOR_OP_scale, .name = "scale", .formula = "y = factor x", .nin = 1, .nout = 1,
-                             .attr_size = sizeof(dor_scale_attr), .keys = scale_keys, .infer = dor_infer_same,
+                             .attr_size = sizeof(dor_scale_attr), .keys = scale_keys, .narrow = {"x", "x"}, .infer = dor_infer_same,
                              .cost = dor_cost_stream, .ref = scale_ref, .grad = scale_grad, .cases = scale_cases};
 
 dor_val dor_mul(dor_graph *g, dor_val a, dor_val b) { return dor_graph_add(g, &dor_op_mul, NULL, 2, (dor_val[]){a, b}); }

@@ -28,23 +28,6 @@ const dor_op *dor_op_find(const char *name)
   return NULL;
 }
 
-typedef struct narrow { const char *in, *out; } narrow;
-static const narrow narrows[DOR_OP_COUNT] = {
-#define NARROW(op, in, out) [DOR_OP_##op] = {in, out},
-#include "ops/narrow.def"
-#undef NARROW
-};
-
-char dor_op_mark(const dor_op *op, bool output, int32_t i)
-{
-  const char *mark = output ? narrows[op->id].out : narrows[op->id].in;
-  if (!mark) return '-';
-  size_t last = strlen(mark) - 1;
-  return mark[(size_t)i < last ? (size_t)i : last];
-}
-
-bool dor_op_narrow(const dor_op *op, bool output, int32_t i) { return dor_op_mark(op, output, i) != '-'; }
-
 dor_status dor_infer_same(const dor_infer *c)
 {
   dor_shape_text a, b;

@@ -22,8 +22,6 @@ typedef enum dor_op_id {
 extern const dor_op *const dor_ops[DOR_OP_COUNT];
 extern const dor_fuse_row dor_fuse_rows[]; /* from fuse.def */
 const dor_op *dor_op_find(const char *name);
-char dor_op_mark(const dor_op *op, bool output, int32_t i);   /* narrow.def: 'x', 'X' or '-', for dor_graph_narrow */
-bool dor_op_narrow(const dor_op *op, bool output, int32_t i); /* narrow.def: may this input (or output) be stored in bf16 or f16? */
 
 /* A batch norm's states: running moments [C], and batches seen, one i32. */
 typedef struct dor_norm_state { dor_val mean, var, batches; } dor_norm_state;

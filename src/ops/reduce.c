@@ -74,10 +74,10 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_sum = {.id = DOR_OP_sum, .name = "sum", .formula = "y = sum over axes", .nin = 1, .nout = 1,
-                           .attr_size = sizeof(dor_reduce_attr), .keys = keys, .infer = infer, .cost = dor_cost_stream, .ref = sum_ref,
+                           .attr_size = sizeof(dor_reduce_attr), .keys = keys, .narrow = {"x", "x"}, .infer = infer, .cost = dor_cost_stream, .ref = sum_ref,
                            .grad = sum_grad, .cases = cases};
 const dor_op dor_op_mean = {.id = DOR_OP_mean, .name = "mean", .formula = "y = mean over axes", .nin = 1, .nout = 1,
-                            .attr_size = sizeof(dor_reduce_attr), .keys = keys, .infer = infer, .cost = dor_cost_stream, .ref = mean_ref,
+                            .attr_size = sizeof(dor_reduce_attr), .keys = keys, .narrow = {"x", "x"}, .infer = infer, .cost = dor_cost_stream, .ref = mean_ref,
                             .grad = mean_grad, .cases = cases};
 
 /* expand: the reduced back to the full shape, times a factor */
@@ -124,7 +124,7 @@ static const dor_case expand_cases[] = {
 };
 
 const dor_op dor_op_expand = {.id = DOR_OP_expand, .name = "expand", .formula = "y = factor x, repeated", .nin = 1, .nout = 1,
-                              .attr_size = sizeof(dor_expand_attr), .keys = expand_keys, .infer = expand_infer, .cost = dor_cost_stream,
+                              .attr_size = sizeof(dor_expand_attr), .keys = expand_keys, .narrow = {"x", "x"}, .infer = expand_infer, .cost = dor_cost_stream,
                               .ref = expand_ref, .grad = expand_grad, .cases = expand_cases};
 
 dor_val dor_sum(dor_graph *g, dor_val x, int32_t axes) { return dor_graph_add(g, &dor_op_sum, &(dor_reduce_attr){axes}, 1, (dor_val[]){x}); }

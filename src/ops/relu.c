@@ -27,7 +27,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_relu = {.id = DOR_OP_relu, .name = "relu", .formula = "y = max(x, 0)", .nin = 1, .nout = 1,
-                            .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
+                            .narrow = {"x", "x"}, .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
 
 /* relu_bwd: dx = dy where y > 0, else 0 */
 static void bwd_ref(const dor_refcall *c)
@@ -45,7 +45,7 @@ static const dor_case bwd_cases[] = {
 };
 
 const dor_op dor_op_relu_bwd = {.id = DOR_OP_relu_bwd, .name = "relu_bwd", .formula = "dx = dy where y > 0, else 0", .nin = 2, .nout = 1,
-                                .infer = dor_infer_same, .cost = dor_cost_stream, .ref = bwd_ref, .cases = bwd_cases};
+                                .narrow = {"x", "x"}, .infer = dor_infer_same, .cost = dor_cost_stream, .ref = bwd_ref, .cases = bwd_cases};
 
 dor_val dor_relu(dor_graph *g, dor_val x) { return dor_graph_add(g, &dor_op_relu, NULL, 1, (dor_val[]){x}); }
 

@@ -49,7 +49,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_resize = {.id = DOR_OP_resize, .name = "resize", .formula = "y[i,j] = x[i H/H', j W/W']", .nin = 1, .nout = 1,
-                              .attr_size = sizeof(dor_size_attr), .keys = keys, .infer = infer, .cost = dor_cost_stream, .ref = ref,
+                              .attr_size = sizeof(dor_size_attr), .keys = keys, .narrow = {"x", "x"}, .infer = infer, .cost = dor_cost_stream, .ref = ref,
                               .grad = grad, .cases = cases};
 
 /* resize_dx: dy -> dx */
@@ -68,7 +68,7 @@ static const dor_case dx_cases[] = {
 };
 
 const dor_op dor_op_resize_dx = {.id = DOR_OP_resize_dx, .name = "resize_dx", .formula = "dx = sum of dy copied from it", .nin = 1,
-                                 .nout = 1, .attr_size = sizeof(dor_size_attr), .keys = keys, .infer = infer,
+                                 .nout = 1, .attr_size = sizeof(dor_size_attr), .keys = keys, .narrow = {"x", "x"}, .infer = infer,
                                  .cost = dor_cost_stream, .ref = dx_ref, .cases = dx_cases};
 
 dor_val dor_resize(dor_graph *g, dor_val x, int32_t h, int32_t w)

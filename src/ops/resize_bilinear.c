@@ -85,7 +85,8 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_resize_bilinear = {.id = DOR_OP_resize_bilinear, .name = "resize_bilinear", .formula = "y = x between its pixels", .nin = 1, .nout = 1,
-                                       .attr_size = sizeof(dor_size_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref, .grad = grad,
+                                       .attr_size = sizeof(dor_size_attr), .keys = keys,
+                                       .narrow = {"x", "x"}, .infer = infer, .cost = cost, .ref = ref, .grad = grad,
                                        .cases = cases};
 
 /* resize_bilinear_dx: dy -> dx */
@@ -105,7 +106,7 @@ static const dor_case dx_cases[] = {
 };
 
 const dor_op dor_op_resize_bilinear_dx = {.id = DOR_OP_resize_bilinear_dx, .name = "resize_bilinear_dx", .formula = "dx = sum of dy by its weights", .nin = 1,
-                                          .nout = 1, .attr_size = sizeof(dor_size_attr), .keys = keys, .infer = infer, .cost = cost,
+                                          .nout = 1, .attr_size = sizeof(dor_size_attr), .keys = keys, .narrow = {"x", "x"}, .infer = infer, .cost = cost,
                                           .ref = dx_ref, .cases = dx_cases};
 
 dor_val dor_resize_bilinear(dor_graph *g, dor_val x, int32_t h, int32_t w)

@@ -84,7 +84,8 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_resize_sum = {.id = DOR_OP_resize_sum, .name = "resize_sum", .formula = "y = max(sum of resized maps, 0)", .nin = -1, .nout = 1,
-                                  .attr_size = sizeof(dor_sum_attr), .keys = keys, .infer = infer, .cost = dor_cost_stream, .ref = ref, .fuse = fuse,
+                                  .attr_size = sizeof(dor_sum_attr), .keys = keys,
+                                  .narrow = {"x", "x"}, .infer = infer, .cost = dor_cost_stream, .ref = ref, .fuse = fuse,
                                   .cases = cases};
 
 dor_val dor_resize_sum(dor_graph *g, int32_t n, const dor_val x[], int32_t h, int32_t w, bool relu)

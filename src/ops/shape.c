@@ -43,7 +43,6 @@ static dor_status reshape_infer(const dor_infer *c)
   DOR_NEED(dor_shape_size(s) == dor_shape_size(c->in[0].shape), SHAPE, "reshape: %s does not hold the numbers of %s", dor_shape_print(s, to),
            dor_shape_print(c->in[0].shape, from));
   c->out[0].shape = s;
-  c->out[0].dtype = c->in[0].dtype;
   return DOR_OK;
 }
 
@@ -61,7 +60,7 @@ static dor_status reshape_grad(dor_graph *g, const dor_node *n, const dor_val go
 static const dor_case reshape_cases[] = {{.name = "flatten", .attr = &(dor_shape_attr){2, {2, 12}}, .in = {DOR_DIMS(2, 2, 2, 3)}}, {0}};
 
 const dor_op dor_op_reshape = {.id = DOR_OP_reshape, .name = "reshape", .formula = "y = x", .nin = 1, .nout = 1, .view = true,
-                               .attr_size = sizeof(dor_shape_attr), .keys = reshape_keys, .infer = reshape_infer,
+                               .attr_size = sizeof(dor_shape_attr), .keys = reshape_keys, .narrow = {"x", "x"}, .infer = reshape_infer,
                                .ref = reshape_ref, .grad = reshape_grad, .cases = reshape_cases};
 
 dor_val dor_reshape(dor_graph *g, dor_val x, dor_shape s)
@@ -127,7 +126,7 @@ static const dor_case transpose_cases[] = {
 };
 
 const dor_op dor_op_transpose = {.id = DOR_OP_transpose, .name = "transpose", .formula = "y[i] = x[perm i]", .nin = 1, .nout = 1,
-                                 .attr_size = sizeof(dor_transpose_attr), .keys = transpose_keys, .infer = transpose_infer,
+                                 .attr_size = sizeof(dor_transpose_attr), .keys = transpose_keys, .narrow = {"x", "x"}, .infer = transpose_infer,
                                  .cost = moved, .ref = transpose_ref, .grad = transpose_grad, .cases = transpose_cases};
 
 dor_val dor_transpose(dor_graph *g, dor_val x, const int32_t perm[])
@@ -189,7 +188,7 @@ static const dor_case slice_cases[] = {
 };
 
 const dor_op dor_op_slice = {.id = DOR_OP_slice, .name = "slice", .formula = "y = x[begin : begin + size]", .nin = 1, .nout = 1,
-                             .attr_size = sizeof(dor_slice_attr), .keys = slice_keys, .infer = slice_infer, .cost = moved,
+                             .attr_size = sizeof(dor_slice_attr), .keys = slice_keys, .narrow = {"x", "x"}, .infer = slice_infer, .cost = moved,
                              .ref = slice_ref, .grad = slice_grad, .cases = slice_cases};
 
 static dor_status pad_infer(const dor_infer *c)
@@ -227,7 +226,7 @@ static const dor_case pad_cases[] = {
 };
 
 const dor_op dor_op_pad = {.id = DOR_OP_pad, .name = "pad", .formula = "y = 0, x, 0", .nin = 1, .nout = 1,
-                           .attr_size = sizeof(dor_pad_attr), .keys = pad_keys, .infer = pad_infer, .cost = moved, .ref = pad_ref,
+                           .attr_size = sizeof(dor_pad_attr), .keys = pad_keys, .narrow = {"x", "x"}, .infer = pad_infer, .cost = moved, .ref = pad_ref,
                            .grad = pad_grad, .cases = pad_cases};
 
 dor_val dor_slice(dor_graph *g, dor_val x, const int32_t begin[], const int32_t size[])
@@ -296,7 +295,7 @@ static const dor_case concat_cases[] = {
 };
 
 const dor_op dor_op_concat = {.id = DOR_OP_concat, .name = "concat", .formula = "y = x0, x1, ...", .nin = -1, .nout = 1,
-                              .attr_size = sizeof(dor_axis_attr), .keys = concat_keys, .infer = concat_infer, .cost = moved,
+                              .attr_size = sizeof(dor_axis_attr), .keys = concat_keys, .narrow = {"x", "x"}, .infer = concat_infer, .cost = moved,
                               .ref = concat_ref, .grad = concat_grad, .cases = concat_cases};
 
 dor_val dor_concat(dor_graph *g, int32_t n, const dor_val x[], int32_t axis)

@@ -29,7 +29,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_sigmoid = {.id = DOR_OP_sigmoid, .name = "sigmoid", .formula = "y = 1 / (1 + exp(-x))", .nin = 1, .nout = 1,
-                            .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
+                            .narrow = {"x", "x"}, .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
 
 /* sigmoid_bwd: dx = dy y (1 - y) */
 static void bwd_ref(const dor_refcall *c)
@@ -47,7 +47,7 @@ static const dor_case bwd_cases[] = {
 };
 
 const dor_op dor_op_sigmoid_bwd = {.id = DOR_OP_sigmoid_bwd, .name = "sigmoid_bwd", .formula = "dx = dy y (1 - y)", .nin = 2, .nout = 1,
-                                .infer = dor_infer_same, .cost = dor_cost_stream, .ref = bwd_ref, .cases = bwd_cases};
+                                .narrow = {"x", "x"}, .infer = dor_infer_same, .cost = dor_cost_stream, .ref = bwd_ref, .cases = bwd_cases};
 
 dor_val dor_sigmoid(dor_graph *g, dor_val x) { return dor_graph_add(g, &dor_op_sigmoid, NULL, 1, (dor_val[]){x}); }
 

@@ -36,7 +36,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_softmax = {.id = DOR_OP_softmax, .name = "softmax", .formula = "y = exp(x) / sum exp(x)", .nin = 1, .nout = 1,
-                               .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
+                               .narrow = {"x", "x"}, .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
 
 /* softmax_bwd: dx = y (dy - sum_j dy_j y_j) */
 static void bwd_ref(const dor_refcall *c)
@@ -57,7 +57,7 @@ static const dor_case bwd_cases[] = {
 };
 
 const dor_op dor_op_softmax_bwd = {.id = DOR_OP_softmax_bwd, .name = "softmax_bwd", .formula = "dx = y (dy - sum dy y)", .nin = 2,
-                                   .nout = 1, .infer = dor_infer_same, .cost = dor_cost_stream, .ref = bwd_ref, .cases = bwd_cases};
+                                   .nout = 1, .narrow = {"x", "x"}, .infer = dor_infer_same, .cost = dor_cost_stream, .ref = bwd_ref, .cases = bwd_cases};
 
 dor_val dor_softmax(dor_graph *g, dor_val x) { return dor_graph_add(g, &dor_op_softmax, NULL, 1, (dor_val[]){x}); }
 

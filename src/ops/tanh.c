@@ -29,7 +29,7 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_tanh = {.id = DOR_OP_tanh, .name = "tanh", .formula = "y = tanh(x)", .nin = 1, .nout = 1,
-                            .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
+                            .narrow = {"x", "x"}, .infer = dor_infer_same, .cost = dor_cost_stream, .ref = ref, .grad = grad, .cases = cases};
 
 /* tanh_bwd: dx = dy (1 - y^2) */
 static void bwd_ref(const dor_refcall *c)
@@ -47,7 +47,7 @@ static const dor_case bwd_cases[] = {
 };
 
 const dor_op dor_op_tanh_bwd = {.id = DOR_OP_tanh_bwd, .name = "tanh_bwd", .formula = "dx = dy (1 - y^2)", .nin = 2, .nout = 1,
-                                .infer = dor_infer_same, .cost = dor_cost_stream, .ref = bwd_ref, .cases = bwd_cases};
+                                .narrow = {"x", "x"}, .infer = dor_infer_same, .cost = dor_cost_stream, .ref = bwd_ref, .cases = bwd_cases};
 
 dor_val dor_tanh(dor_graph *g, dor_val x) { return dor_graph_add(g, &dor_op_tanh, NULL, 1, (dor_val[]){x}); }
 

@@ -91,7 +91,8 @@ static const dor_case cases[] = {
 };
 
 const dor_op dor_op_warp_affine = {.id = DOR_OP_warp_affine, .name = "warp_affine", .formula = "y = bilinear(picture, affine places)", .nin = 3, .nout = 1,
-                                   .given = 7, .attr_size = sizeof(dor_warp_attr), .keys = keys, .infer = infer, .cost = cost, .ref = ref, .cases = cases};
+                                   .given = 7, .attr_size = sizeof(dor_warp_attr), .keys = keys,
+                                   .narrow = {"-", "x"}, .infer = infer, .cost = cost, .ref = ref, .cases = cases};
 
 dor_val dor_warp_affine(dor_graph *g, dor_val picture, dor_val size, dor_val path, const dor_warp_attr *a)
 {

@@ -3,7 +3,9 @@
  * The short types bit by bit: what kernels do by whole numbers against what
  * tensor/convert.h does by ldexp and rounding. */
 #include <math.h>
+#include <string.h>
 
+#include "backend/backend.h"
 #include "kernels/scalar.h"
 #include "ops/ops.h"
 #include "tensor/convert.h"
@@ -40,3 +42,59 @@ TEST(op_cast_rounds_as_the_definition_does)
   }
 }
 
+/* Into a short type and back the gradient comes in the parameter's own type. */
+TEST(op_cast_gives_the_gradient_in_the_type_of_its_input)
+{
+  dor_graph g;
+  dor_val dx;
+  dor_graph_init(&g, NULL, true);
+  dor_val x = dor_graph_input(&g, "x", (dor_type){DOR_SHAPE(4), DOR_F32});
+  dor_val y = dor_relu(&g, dor_cast(&g, x, DOR_BF16));
+  CHECK(dor_graph_type(&g, y).dtype == DOR_BF16, "relu of bf16 is %s", dor_dtype_name(dor_graph_type(&g, y).dtype));
+  dor_val seed = dor_graph_input(&g, "seed", dor_graph_type(&g, y));
+  OK(dor_graph_grad(&g, &dor_op_accumulate, y, seed, 1, &x, &dx));
+  CHECK(dor_graph_type(&g, dx).dtype == DOR_F32, "the gradient is %s", dor_dtype_name(dor_graph_type(&g, dx).dtype));
+  CHECK(dor_cast(&g, x, DOR_F32) == x, "a cast to the type it has makes a node");
+  dor_graph_release(&g);
+}
+
+static dor_val pair(dor_graph *g, dor_dtype a, dor_dtype b)
+{
+  dor_graph_init(g, NULL, true);
+  return dor_add(g, dor_graph_input(g, "a", (dor_type){DOR_SHAPE(4), a}), dor_graph_input(g, "b", (dor_type){DOR_SHAPE(4), b}));
+}
+
+static void refused(dor_graph *g, const char *says)
+{
+  CHECK(g->status == DOR_E_ARG && strstr(dor_errmsg(), says), "wanted '%s', got '%s'", says, g->status ? dor_errmsg() : "no error");
+  dor_graph_release(g);
+}
+
+TEST(op_types_that_do_not_fit_are_refused)
+{
+  dor_graph g;
+  pair(&g, DOR_F32, DOR_BF16);
+  refused(&g, "add: input 1 is bf16 where another is f32");
+  pair(&g, DOR_I32, DOR_I32);
+  refused(&g, "add: input 0 is i32, wants f32, bf16 or f16");
+  dor_graph_init(&g, NULL, true);
+  dor_val x = dor_graph_input(&g, "x", (dor_type){DOR_SHAPE(4, 3), DOR_F16}), w = dor_graph_input(&g, "w", (dor_type){DOR_SHAPE(4), DOR_F32});
+  dor_softmax_ce(&g, x, w, w, DOR_NONE, 0);
+  refused(&g, "softmax_ce: input 0 is f16, wants f32");
+}
+
+/* The CPU computes in float; it can store for another. */
+TEST(op_cpu_kernels_do_not_take_short_types_for_floats)
+{
+  dor_graph g;
+  dor_program *p;
+  dor_val y = pair(&g, DOR_BF16, DOR_BF16);
+  dor_graph_keep(&g, y, "y");
+  dor_status s = dor_program_build(&p, &g, &dor_backend_cpu, NULL);
+  CHECK(s == DOR_E_UNSUPPORTED && strstr(dor_errmsg(), "add [4] bf16 [4] bf16 has no cpu kernel"), "got '%s'", s ? dor_errmsg() : "a program");
+  dor_program_release(s ? NULL : p);
+  dor_graph_init(&g, NULL, true);
+  dor_graph_keep(&g, dor_cast(&g, dor_graph_input(&g, "x", (dor_type){DOR_SHAPE(4), DOR_F16}), DOR_BF16), "y");
+  OK(dor_program_build(&p, &g, &dor_backend_cpu, NULL));
+  dor_program_release(p);
+}

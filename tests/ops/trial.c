@@ -48,6 +48,7 @@ dor_backend trial_backend(const dor_kernel *const *column, const char *name)
   for (int32_t i = 0; i < DOR_COLUMNS; i++) b.column[i] = i ? NULL : column;
   b.alloc = guarded_alloc;
   b.free = guarded_free;
+  b.narrow = true;
   return b;
 }
 

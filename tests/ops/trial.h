@@ -17,7 +17,7 @@ typedef struct trial_result {
 /* A column on its own, in guarded memory. */
 dor_backend trial_backend(const dor_kernel *const *column, const char *name);
 
-/* `store` other than F32: what narrow.def marks is stored in this type, inputs rounded to it before the definition is evaluated. */
+/* `store` other than F32: what the op marks as narrow is stored in this type, inputs rounded to it before the definition is evaluated. */
 trial_result trial_run(const dor_backend *b, const dor_op *op, const dor_case *at, dor_dtype store, const dor_program_options *o);
 
 bool trial_narrows(const dor_op *op, const dor_case *at); /* is anything marked? */

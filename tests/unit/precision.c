@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Programs in 16 bits: random nets with their gradients, narrowed. What is where is checked by narrow.def, and the numbers, each
+ * Programs in 16 bits: random nets with their gradients, narrowed. What is where is checked by the marks of the ops, and the numbers, each
  * rounded to how it is stored, against the same net in double. */
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static void build(test_net *n, uint64_t seed, bool accumulate, dor_dtype store)
 {
   test_net_build(n, seed, accumulate);
   OK(dor_graph_prune(&n->graph));
-  if (narrow(store)) OK(dor_graph_narrow(&n->graph, &(dor_narrowing){store, dor_op_mark, dor_cast}));
+  if (narrow(store)) OK(dor_graph_narrow(&n->graph, &(dor_narrowing){store, dor_cast}));
 }
 
 /* Inputs (outputs) of a node: all that are marked alike, all others float. Returns whether they are narrow. */
