@@ -17,6 +17,7 @@ typedef struct dor_result {    /* a row of metrics.csv */
   double value;
   dor_interval ci;             /* NaN: none */
   int64_t n, k, n_pos, n_neg;  /* -1: does not apply */
+  bool set_to_zero;            /* MCC with a factor of 0 in its denominator: 0 by convention, and no estimate */
 } dor_result;
 
 typedef struct dor_arm_result {

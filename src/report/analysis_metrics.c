@@ -75,6 +75,17 @@ static const char *average_of(const dor_analysis *x, spec s)
   return x->p->n_classes > 2 && s.cls < 0 && (needs == DOR_NEEDS_COUNTS || s.metric == DOR_METRIC_auc) ? "macro" : "none";
 }
 
+/* Is everything decided alike, or all of one class? Then a factor of MCC's denominator is 0. */
+static bool one_sided(const dor_scores *s)
+{
+  bool decided = true, truth = true;
+  for (int32_t i = 1; i < s->n; i++) {
+    decided = decided && s->decided[i] == s->decided[0];
+    truth = truth && s->truth[i] == s->truth[0];
+  }
+  return s->n > 0 && (decided || truth);
+}
+
 static dor_result describe(const dor_analysis *x, int32_t arm, const dor_scores *s, spec q, double value)
 {
   dor_result r = {.arm = arm, .fold = DOR_ALL, .seed = DOR_ALL, .cls = q.cls, .metric = dor_metrics[q.metric].name, .average = average_of(x, q),
@@ -88,6 +99,8 @@ static dor_result describe(const dor_analysis *x, int32_t arm, const dor_scores 
     if (q.cls >= 0) proportion(q.metric, c, right, s->n, &r);
   }
   if (q.metric == DOR_METRIC_accuracy) r.k = right;
+  r.set_to_zero = q.metric == DOR_METRIC_mcc && one_sided(s);
+  if (r.set_to_zero) r.ci.method = "set to 0: a factor is 0";
   return r;
 }
 
@@ -135,7 +148,7 @@ static dor_status by_clusters(const dor_analysis *x, const dor_scores *s, spec q
 
 static dor_status interval(const dor_analysis *x, const dor_scores *s, const dor_figure *f, dor_result *r)
 {
-  if (isnan(r->value)) return DOR_OK;
+  if (isnan(r->value) || r->set_to_zero) return DOR_OK;
   if (!x->clustered && r->k >= 0) return r->ci = dor_wilson(r->k, r->n, x->m->level), DOR_OK;
   if (!x->clustered && f->metric == DOR_METRIC_auc && f->cls >= 0) return delong(x, s, f->cls, &r->ci);
   if (r->n && (!r->k || r->k == r->n)) return by_clusters(x, s, (spec){f->metric, f->cls}, r);

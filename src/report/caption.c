@@ -51,6 +51,13 @@ static void tests(const dor_analysis *x, dor_str *s)
 
 const char *dor_test_decides(const dor_analysis *x) { return dor_contrasts_exact(x) ? " The exact test decides, not the interval." : ""; }
 
+const char *dor_conventions(const dor_analysis *x)
+{
+  for (int32_t i = 0; i < x->n_rows; i++)
+    if (x->row[i].set_to_zero) return " (set): MCC is 0 by convention where all are decided alike or are of one class.";
+  return "";
+}
+
 dor_status dor_caption(const dor_analysis *x, const char **out)
 {
   dor_str s = {0};

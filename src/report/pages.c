@@ -26,11 +26,12 @@ static dor_status grids(const dor_analysis *x, dor_grid g[TABLES], const char *c
   DOR_TRY(dor_grid_ablation(x, &g[2]));
   DOR_TRY(dor_grid_folds(x, &g[3]));
   DOR_TRY(dor_caption(x, &caption[0]));
+  caption[0] = dor_arena_fmt(x->a, "%s%s", caption[0], dor_conventions(x));
   const char *stamp = dor_stamp(x->m), *dot = stamp[0] ? ". " : "";
   caption[1] = dor_arena_fmt(x->a, "%s%sEach class against the rest.", stamp, dot);
   caption[2] = dor_arena_fmt(x->a, "%s%sAgainst %s.%s", stamp, dot, x->arm[x->reference].arm->title, dor_test_decides(x));
-  caption[3] = dor_arena_fmt(x->a, "%s%sBy fold: a description, no interval.", stamp, dot);
-  DOR_NEED(caption[1] && caption[2] && caption[3], NOMEM, "captions");
+  caption[3] = dor_arena_fmt(x->a, "%s%sBy fold: a description, no interval.%s", stamp, dot, dor_conventions(x));
+  DOR_NEED(caption[0] && caption[1] && caption[2] && caption[3], NOMEM, "captions");
   return DOR_OK;
 }
 

@@ -175,7 +175,7 @@ static void folds_csv(const dor_analysis *x, dor_str *s)
   const int32_t n = COLUMNS;
   dor_str_add(s, "arm,fold,n");
   for (int32_t i = 0; i < n; i++) dor_str_fmt(s, ",%s", c[i].metric);
-  dor_str_add(s, ",stamp,run\n");
+  dor_str_add(s, ",mcc_set_to_0,stamp,run\n");
   for (int32_t a = 0; a < x->n_arms; a++)
     for (int32_t k = 0; k < x->n_folds + 2; k++) {
       int32_t fold = fold_at(x, k);
@@ -186,6 +186,7 @@ static void folds_csv(const dor_analysis *x, dor_str *s)
       if (fold >= 0) dor_csv_put_int(s, first->n, false);
       else dor_csv_put(s, "", false);
       for (int32_t i = 0; i < n; i++) dor_csv_put_real(s, value(x, a, fold, DOR_ALL, &c[i])->value, false);
+      dor_csv_put_int(s, dor_result_find(x, a, fold, DOR_ALL, "mcc", -1)->set_to_zero, false);
       dor_put_marks(x, s);
     }
 }
@@ -400,10 +401,11 @@ dor_status dor_write_tables(const dor_analysis *x, const char *folder)
   DOR_NEED(tables, NOMEM, "%s", folder);
   DOR_TRY(dor_io_mkdirs(tables));
   DOR_TRY(dor_caption(x, &caption));
-  DOR_TRY(write_table(x, tables, "main", caption, dor_grid_main, main_csv));
-  char *folds = dor_arena_fmt(x->a, "By fold; the spread of folds is a description, no interval. %s", caption);
+  char *whole = dor_arena_fmt(x->a, "%s%s", caption, dor_conventions(x));
+  char *folds = dor_arena_fmt(x->a, "By fold; the spread of folds is a description, no interval. %s%s", caption, dor_conventions(x));
   char *against = dor_arena_fmt(x->a, "Against %s.%s %s", x->arm[x->reference].arm->title, dor_test_decides(x), caption);
-  DOR_NEED(folds && against, NOMEM, "captions");
+  DOR_NEED(whole && folds && against, NOMEM, "captions");
+  DOR_TRY(write_table(x, tables, "main", whole, dor_grid_main, main_csv));
   DOR_TRY(write_table(x, tables, "per_fold", folds, dor_grid_folds, folds_csv));
   if (dor_positive(x) < 0) DOR_TRY(write_table(x, tables, "per_class", caption, dor_grid_classes, classes_csv));
   DOR_TRY(write_table(x, tables, "ablation", against, dor_grid_ablation, ablation_csv));

@@ -60,6 +60,7 @@ void dor_put_metric(dor_str *s, const dor_result *r)
   if (!r) dor_str_add(s, "-");
   else if (dor_is_share(r->metric)) dor_put_share(s, r, r->fold == DOR_ALL && r->seed == DOR_ALL);
   else dor_put_index_ci(s, r);
+  if (r && r->set_to_zero) dor_str_add(s, " (set)");
 }
 
 void dor_put_p(dor_str *s, double p)

@@ -27,6 +27,8 @@ DOR_MUST dor_status dor_caption(const dor_analysis *x, const char **out);
 
 /* " The exact test decides, not the interval." where it does; else "". */
 const char *dor_test_decides(const dor_analysis *x);
+/* What "(set)" beside an MCC means, after a blank; "" where none is. */
+const char *dor_conventions(const dor_analysis *x);
 
 /* Columns on a screen: bytes that start a UTF-8 character. */
 int32_t dor_columns(const char *text, size_t n);
