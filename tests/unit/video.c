@@ -11,37 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/child.h"
 #include "base/hash.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "tests/test.h"
+#include "tests/unit/film.h"
 
 enum { W = 64, H = 48, LEAST_SIDE = 8 };
-
-static const char *in(const char *folder, const char *name)
-{
-  static char path[16][1024];
-  static int i;
-  char *p = path[i++ % 16];
-  snprintf(p, sizeof path[0], "%s/%s", folder, name);
-  return p;
-}
-
-/* Run a program quietly; false: it is not there or it failed. */
-static bool runs(const char *const argv[])
-{
-  dor_child c;
-  char said[DOR_CHILD_SAYS];
-  const dor_child_plan plan = {.argv = argv};
-  return !dor_child_start(&c, &plan) && dor_child_end(&c, said);
-}
-
-static bool have_ffmpeg(void)
-{
-  const char *const argv[] = {"ffmpeg", "-version", NULL};
-  return runs(argv);
-}
 
 /* A grey slope with a bright square that moves right with i; its red tells the corners apart. */
 static void picture(int32_t h, int32_t w, int32_t i, uint8_t *rgb)
@@ -103,7 +79,7 @@ TEST(video_shared_files_have_their_frames_and_times)
 {
   static const struct { const char *name; int32_t n, w, h; double fps; } files[] = {
     {"videos/sports2d_demo.mp4", 230, 1768, 994, 30}, {"videos/mmpose_demo.mp4", 5, 960, 540, 5}};
-  if (!have_ffmpeg()) SKIP("2 videos: ffmpeg is not installed");
+  if (!film_have_ffmpeg()) SKIP("2 videos: ffmpeg is not installed");
   for (size_t i = 0; i < 2; i++) {
     const char *path = test_shared(files[i].name);
     dor_video_info info;
@@ -122,8 +98,8 @@ TEST(video_shared_files_have_their_frames_and_times)
 TEST(video_uneven_times_go_in_and_come_out)
 {
   static const double time_s[] = {0, 0.04, 0.08, 0.2, 0.21, 0.5, 1, 1.0333333, 2.5, 2.54};
-  if (!have_ffmpeg()) SKIP("1 film: ffmpeg is not installed");
-  const char *dir = test_folder("video_uneven"), *path = in(dir, "uneven.mp4"), *again = in(dir, "again.mp4");
+  if (!film_have_ffmpeg()) SKIP("1 film: ffmpeg is not installed");
+  const char *dir = test_folder("video_uneven"), *path = film_in(dir, "uneven.mp4"), *again = film_in(dir, "again.mp4");
   dor_video_info info;
   heard o;
   char a[DOR_HASH_HEX], b[DOR_HASH_HEX];
@@ -141,8 +117,8 @@ TEST(video_uneven_times_go_in_and_come_out)
 
 TEST(video_odd_sides_keep_their_pixels)
 {
-  if (!have_ffmpeg()) SKIP("1 film: ffmpeg is not installed");
-  const char *path = in(test_folder("video_odd"), "odd.mp4");
+  if (!film_have_ffmpeg()) SKIP("1 film: ffmpeg is not installed");
+  const char *path = film_in(test_folder("video_odd"), "odd.mp4");
   dor_video_info info;
   heard o;
   make_film(path, H + 1, W + 1, 5, NULL, NULL);
@@ -152,24 +128,10 @@ TEST(video_odd_sides_keep_their_pixels)
   CHECK(o.n == 5, "%d frames", o.n);
 }
 
-/* Put a quarter turn into the track header, as telephones do: the stored picture is to be turned clockwise. */
-static void turn_header(const char *from, const char *to)
-{
-  static const uint8_t quarter[36] = {[5] = 1, [12] = 0xff, [13] = 0xff, [32] = 0x40};
-  char *text;
-  size_t n, at = 0;
-  OK(dor_io_read(from, 1 << 24, &text, &n));
-  while (at + 88 < n && memcmp(text + at, "tkhd", 4)) at++;
-  REQUIRE(at + 88 < n, "no track header");
-  memcpy(text + at + 4 + 40, quarter, sizeof quarter);
-  OK(dor_io_write(to, text, n));
-  dor_free(text);
-}
-
 TEST(video_portrait_comes_upright)
 {
-  if (!have_ffmpeg()) SKIP("1 film: ffmpeg is not installed");
-  const char *dir = test_folder("video_turn"), *flat = in(dir, "flat.mp4"), *turned = in(dir, "turned.mp4");
+  if (!film_have_ffmpeg()) SKIP("1 film: ffmpeg is not installed");
+  const char *dir = test_folder("video_turn"), *flat = film_in(dir, "flat.mp4"), *turned = film_in(dir, "turned.mp4");
   static uint8_t upright[W * H * 3], lying[W * H * 3], got[W * H * 3];
   dor_film *f;
   dor_video *v;
@@ -181,7 +143,7 @@ TEST(video_portrait_comes_upright)
     for (int32_t x = 0; x < W; x++) memcpy(lying + 3 * (y * W + x), upright + 3 * (x * H + (H - 1 - y)), 3);
   OK(dor_film_put(f, lying, 0));
   OK(dor_film_close(f));
-  turn_header(flat, turned);
+  film_turn_header(flat, turned);
   OK(dor_video_open(turned, &v));
   const dor_video_info info = *dor_video_of(v);
   CHECK(info.w == H && info.h == W && info.rotation_deg == 90 && info.coded_w == W, "%d x %d, turned by %d", info.w, info.h, info.rotation_deg);
@@ -193,14 +155,14 @@ TEST(video_portrait_comes_upright)
 
 TEST(video_ten_bits_of_hevc_are_eight_of_rgb)
 {
-  const char *dir = test_folder("video_hevc"), *plain = in(dir, "plain.mp4"), *deep = in(dir, "deep.mkv");
+  const char *dir = test_folder("video_hevc"), *plain = film_in(dir, "plain.mp4"), *deep = film_in(dir, "deep.mkv");
   const char *const argv[] = {"ffmpeg", "-v", "error", "-nostdin", "-i", plain, "-c:v", "libx265", "-x265-params", "log-level=none:pools=1", "-pix_fmt",
                               "yuv420p10le", "-crf", "12", deep, NULL};
   dor_video_info info;
   heard o;
-  if (!have_ffmpeg()) SKIP("1 film: ffmpeg is not installed");
+  if (!film_have_ffmpeg()) SKIP("1 film: ffmpeg is not installed");
   make_film(plain, H, W, 8, NULL, NULL);
-  if (!runs(argv)) SKIP("1 film: this ffmpeg writes no 10-bit HEVC");
+  if (!film_runs(argv)) SKIP("1 film: this ffmpeg writes no 10-bit HEVC");
   OK(dor_video_probe(deep, &info));
   CHECK(!strcmp(info.codec, "hevc") && !strcmp(info.pixels, "yuv420p10le"), "%s %s", info.codec, info.pixels);
   OK(hear(deep, &o));
@@ -210,13 +172,13 @@ TEST(video_ten_bits_of_hevc_are_eight_of_rgb)
 
 TEST(video_pixels_that_are_not_square_are_made_so)
 {
-  const char *dir = test_folder("video_sar"), *plain = in(dir, "plain.mp4"), *wide = in(dir, "wide.mp4");
+  const char *dir = test_folder("video_sar"), *plain = film_in(dir, "plain.mp4"), *wide = film_in(dir, "wide.mp4");
   const char *const argv[] = {"ffmpeg", "-v", "error", "-nostdin", "-i", plain, "-vf", "setsar=3/2", wide, NULL};
   dor_video_info info;
   heard o;
-  if (!have_ffmpeg()) SKIP("1 film: ffmpeg is not installed");
+  if (!film_have_ffmpeg()) SKIP("1 film: ffmpeg is not installed");
   make_film(plain, H, W, 3, NULL, NULL);
-  REQUIRE(runs(argv), "ffmpeg");
+  REQUIRE(film_runs(argv), "ffmpeg");
   OK(dor_video_probe(wide, &info));
   CHECK(info.w == 96 && info.h == H && info.coded_w == W, "%d x %d", info.w, info.h);
   OK(hear(wide, &o));
@@ -244,33 +206,33 @@ static void cut(const char *from, const char *to, double share)
 
 TEST(video_damage_is_an_error)
 {
-  if (!have_ffmpeg()) SKIP("8 files: ffmpeg is not installed");
-  const char *dir = test_folder("video_bad"), *whole = in(dir, "whole.mp4"), *part = in(dir, "part.mp4"), *other = in(dir, "whole.mkv");
+  if (!film_have_ffmpeg()) SKIP("8 files: ffmpeg is not installed");
+  const char *dir = test_folder("video_bad"), *whole = film_in(dir, "whole.mp4"), *part = film_in(dir, "part.mp4"), *other = film_in(dir, "whole.mkv");
   const char *const copy[] = {"ffmpeg", "-v", "error", "-nostdin", "-i", whole, "-c", "copy", other, NULL};
-  OK(dor_io_write(in(dir, "empty.mp4"), "", 0));
-  refused(in(dir, "empty.mp4"), 3, "empty file");
-  OK(dor_io_write(in(dir, "text.mp4"), "no video at all\n", 16));
-  refused(in(dir, "text.mp4"), 3, "text.mp4: not a video that can be read: Invalid data");
+  OK(dor_io_write(film_in(dir, "empty.mp4"), "", 0));
+  refused(film_in(dir, "empty.mp4"), 3, "empty file");
+  OK(dor_io_write(film_in(dir, "text.mp4"), "no video at all\n", 16));
+  refused(film_in(dir, "text.mp4"), 3, "text.mp4: not a video that can be read: Invalid data");
   static const char list[] = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n";
-  OK(dor_io_write(in(dir, "list.mp4"), list, sizeof list - 1));
-  refused(in(dir, "list.mp4"), 3, "not a video");
-  refused(in(dir, "none.mp4"), 2, "none.mp4: no such file");
+  OK(dor_io_write(film_in(dir, "list.mp4"), list, sizeof list - 1));
+  refused(film_in(dir, "list.mp4"), 3, "not a video");
+  refused(film_in(dir, "none.mp4"), 2, "none.mp4: no such file");
   refused(dir, 3, "not a regular file");
-  REQUIRE(!mkfifo(in(dir, "fifo.mp4"), 0600), "mkfifo");
-  refused(in(dir, "fifo.mp4"), 3, "not a regular file");
+  REQUIRE(!mkfifo(film_in(dir, "fifo.mp4"), 0600), "mkfifo");
+  refused(film_in(dir, "fifo.mp4"), 3, "not a regular file");
   make_film(whole, H, W, 100, NULL, NULL);
   cut(whole, part, 0.6);
   refused(part, 3, "part.mp4: frame ");
-  REQUIRE(runs(copy), "ffmpeg");
-  cut(other, in(dir, "part.mkv"), 0.5);
-  refused(in(dir, "part.mkv"), 3, "part.mkv: ");
+  REQUIRE(film_runs(copy), "ffmpeg");
+  cut(other, film_in(dir, "part.mkv"), 0.5);
+  refused(film_in(dir, "part.mkv"), 3, "part.mkv: ");
   CHECK(no_child_left(), "a child program is left");
 }
 
 TEST(video_names_are_only_names)
 {
   static const char *const names[] = {"-i", "-version", "http:__x.mp4", "concat:a|b", "a\nb.mp4", "%d.mp4", "*.mp4", "$(id)"};
-  if (!have_ffmpeg()) SKIP("8 names: ffmpeg is not installed");
+  if (!film_have_ffmpeg()) SKIP("8 names: ffmpeg is not installed");
   char *here = getcwd(NULL, 0);
   const char *dir = test_folder("video_names");
   heard o;
@@ -306,23 +268,23 @@ static dor_status film_of_two(const char *path)
 
 TEST(video_without_ffmpeg_says_so)
 {
-  const char *dir = test_folder("video_none"), *file = in(dir, "x.mp4"), *fake = in(dir, "ffmpeg");
+  const char *dir = test_folder("video_none"), *file = film_in(dir, "x.mp4"), *fake = film_in(dir, "ffmpeg");
   static const char script[] = "#!/bin/sh\necho 'first line' >&2\necho 'the disk is on fire' >&2\necho 'Conversion failed!' >&2\nexit 1\n";
   char folder[512];
   snprintf(folder, sizeof folder, "%s", dir);
   OK(dor_io_write(file, "x", 1));
   use_path(folder);
   refused(file, 1, "ffprobe is not installed");
-  CHECK(film_of_two(in(folder, "out.mp4")) == DOR_E_UNSUPPORTED && strstr(dor_errmsg(), "ffmpeg is not installed"), "%s", dor_errmsg());
+  CHECK(film_of_two(film_in(folder, "out.mp4")) == DOR_E_UNSUPPORTED && strstr(dor_errmsg(), "ffmpeg is not installed"), "%s", dor_errmsg());
   OK(dor_io_write(fake, script, sizeof script - 1));
   REQUIRE(!chmod(fake, 0755), "chmod");
   use_path(NULL);
   char both[8192];
   snprintf(both, sizeof both, "%s:%s", folder, old_path);
   use_path(both);
-  CHECK(film_of_two(in(folder, "out.mp4")) == DOR_E_IO && strstr(dor_errmsg(), "out.mp4: cannot be written: the disk is on fire"), "%s", dor_errmsg());
+  CHECK(film_of_two(film_in(folder, "out.mp4")) == DOR_E_IO && strstr(dor_errmsg(), "out.mp4: cannot be written: the disk is on fire"), "%s", dor_errmsg());
   use_path(NULL);
-  CHECK(!dor_io_exists(in(folder, "out.mp4")) && film_of_two(in(folder, "no/such/out.mp4")) == DOR_E_IO, "%s", dor_errmsg());
+  CHECK(!dor_io_exists(film_in(folder, "out.mp4")) && film_of_two(film_in(folder, "no/such/out.mp4")) == DOR_E_IO, "%s", dor_errmsg());
   dor_arena a = {0};
   const char *const *left;
   size_t n;
@@ -335,7 +297,7 @@ TEST(video_without_ffmpeg_says_so)
 TEST(video_can_be_left_in_the_middle)
 {
   const char *path = test_shared("videos/sports2d_demo.mp4");
-  if (!path || !have_ffmpeg()) SKIP("1 video: no shared data, or ffmpeg is not installed");
+  if (!path || !film_have_ffmpeg()) SKIP("1 video: no shared data, or ffmpeg is not installed");
   dor_video *v;
   double time_s;
   bool more;
