@@ -204,6 +204,17 @@ dor_status dor_csv_need(const dor_csv *t, const char *column, int32_t *col)
   return DOR_FAIL(DATA, "%s:1: no column '%s'%s", t->path, column, other ? commas_wanted : "");
 }
 
+dor_status dor_csv_no_near_miss(const dor_csv *t, const char *const known[], size_t n)
+{
+  for (int32_t i = 0; i < t->n_cols; i++) {
+    const char *near = dor_nearest(t->header[i], known, n);
+    char shown[64];
+    DOR_NEED(!near || !strcmp(near, t->header[i]) || dor_csv_find(t, near) >= 0, DATA, "%s:1: no column '%s' is known; did you mean '%s'?", t->path,
+             dor_printable(t->header[i], shown, sizeof shown), near);
+  }
+  return DOR_OK;
+}
+
 const char *dor_csv_at(const dor_csv *t, int32_t row, int32_t col) { return t->cell[(size_t)row * (size_t)t->n_cols + (size_t)col]; }
 
 static bool comma_is_point(const char *text)

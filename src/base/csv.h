@@ -26,6 +26,8 @@ DOR_MUST dor_status dor_csv_parse(dor_arena *a, const char *name, const char *te
 
 int32_t dor_csv_find(const dor_csv *t, const char *column);     /* -1 when there is none */
 DOR_MUST dor_status dor_csv_need(const dor_csv *t, const char *column, int32_t *col); /* DATA, with the nearest name */
+/* Columns of one's own are let alone; one that is nearly a known one, while that is missing, is a typing error: DATA. */
+DOR_MUST dor_status dor_csv_no_near_miss(const dor_csv *t, const char *const known[], size_t n);
 const char *dor_csv_at(const dor_csv *t, int32_t row, int32_t col);
 DOR_MUST dor_status dor_csv_real(const dor_csv *t, int32_t row, int32_t col, double *out); /* DATA: file:line: column */
 

@@ -82,6 +82,7 @@ static void config(const dor_cli *c, dor_str *out)
   keys(c, "import csv: labels", "labels = { ...; targets = ( { ... }, ... ); }", dor_csv_labels_keys, out);
   keys(c, "import csv: labels.targets", "what is told apart, one for each column", dor_csv_target_keys, out);
   keys(c, "import csv: proms, features", "proms = { ... } and features = { ... }", dor_csv_columns_keys, out);
+  keys(c, "import csv: videos", "videos = { ... }: who is in which video, for dorsum pose WEIGHTS COHORT.cfg -o FILE.h5", dor_csv_videos_keys, out);
 }
 
 static void exit_codes(const dor_cli *c, dor_str *out)

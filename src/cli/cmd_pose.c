@@ -27,6 +27,7 @@ static const dor_key own_keys[] = {
     KEY_BOOL(skip, false, "pictures and videos that cannot be used are named and left out; else the first ends the program")
     KEY_BOOL(single, false, "videos: one person, followed through time, gaps filled and flagged, smoothed; keys of `pose, single=true`")
     KEY_REAL(least, 0.05, 0, 1, "", "overlay: joints with a higher score are drawn")
+    KEY_TEXT(name, "higherhrnet", "FILE.h5: what the keypoints and angles are called there")
 #include "base/keys_end.h"
     {0}};
 
@@ -56,6 +57,9 @@ static dor_status settings(job *j)
   for (int32_t i = 0; i < j->c->n_assign; i++) DOR_TRY(dor_tree_assign(&j->c->arena, &root, j->c->assign[i]));
   DOR_TRY(load(j, &root, dor_pose_keys, &j->cfg));
   DOR_TRY(load(j, &root, own_keys, &j->own));
+  j->own.single = j->own.single || j->form == DOR_POSE_CLIPS;
+  DOR_NEED(*j->own.name && !strpbrk(j->own.name, "/.") && dor_is_utf8(j->own.name), CONFIG, "command line: name = '%s': a word is wanted, without '/' and '.'",
+           j->own.name);
   DOR_TRY(load(j, &root, dor_track_keys, &j->track));
   for (const dor_key *k = dor_track_keys; k->name; k++)
     for (int32_t i = 0; i < j->c->n_assign; i++) {
@@ -68,12 +72,14 @@ static dor_status settings(job *j)
 
 static dor_status choose_form(job *j)
 {
-  DOR_TRY(dor_cli_need_out(j->c, "people (FILE.csv or FILE.json)"));
+  static const char *const ends[] = {".csv", ".json", ".h5"};
+  DOR_TRY(dor_cli_need_out(j->c, "people (FILE.csv, FILE.json or FILE.h5)"));
   const char *dot = strrchr(j->c->out, '.');
-  bool csv = dot && !strcmp(dot, ".csv");
-  j->coco = dot && !strcmp(dot, ".json");
-  DOR_NEED(csv || j->coco, USAGE, "-o %s: people go to FILE.csv, or as COCO's results to FILE.json", j->c->out);
-  return dor_cli_may_write(j->c, j->c->out);
+  for (int i = 0; i < 3; i++) {
+    j->form = (dor_pose_form)i;
+    if (dot && !strcmp(dot, ends[i])) return dor_cli_may_write(j->c, j->c->out);
+  }
+  return DOR_FAIL(USAGE, "-o %s: people go to FILE.csv, as COCO's results to FILE.json, or as clips of a cohort to FILE.h5", j->c->out);
 }
 
 /* ---- the pictures and videos ---- */
@@ -86,7 +92,7 @@ static dor_status add(job *j, const char *path, const char *name)
     DOR_NEED(grown, NOMEM, "a list of %d pictures", cap);
     j->at = grown, j->cap = cap;
   }
-  j->at[j->n] = (entry){dor_arena_str(&j->c->arena, path), dor_arena_str(&j->c->arena, name), j->n + 1, dor_video_name(name), 1};
+  j->at[j->n] = (entry){dor_arena_str(&j->c->arena, path), dor_arena_str(&j->c->arena, name), j->n + 1, dor_video_name(name), -1, 1};
   DOR_NEED(j->at[j->n].path && j->at[j->n].name, NOMEM, "a list of pictures");
   j->n_videos += j->at[j->n++].video;
   return DOR_OK;
@@ -106,15 +112,43 @@ static dor_status add_folder(job *j, const char *folder)
   return DOR_OK;
 }
 
+static bool is_cohort(const char *path)
+{
+  const char *dot = strrchr(path, '.');
+  return dot && (!strcmp(dot, ".cfg") || !strcmp(dot, ".csv"));
+}
+
+/* Every video that its manifest names. */
+static dor_status add_cohort(job *j, const char *path)
+{
+  DOR_NEED(!j->clips.src, USAGE, "%s and %s: one cohort at a time", j->clips.src, path);
+  DOR_TRY(dor_clips_open(&j->clips, path));
+  for (int32_t i = 0; i < j->clips.who.n; i++) {
+    const dor_recording *r = &j->clips.who.at[i];
+    DOR_NEED(dor_video_name(r->file), DATA, "%s: row %d: '%s' is no video (.mp4, .mov, .m4v, .mkv, .webm, .avi)", path, i + 1, r->file);
+    DOR_TRY(add(j, r->path, r->file));
+    j->at[j->n - 1].recording = i;
+  }
+  return DOR_OK;
+}
+
+static dor_status add_any(job *j, const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  DOR_TRY(dor_cli_must_exist(path));
+  if (dor_io_is_dir(path)) return add_folder(j, path);
+  if (wanted(path)) return add(j, path, slash ? slash + 1 : path);
+  if (is_cohort(path)) return add_cohort(j, path);
+  return DOR_FAIL(USAGE, "%s: neither a picture (.png, .jpg, .jpeg) nor a video (.mp4, .mov, .m4v, .mkv, .webm, .avi) nor a folder of them, nor a "
+                         "cohort's config or manifest (.cfg, .csv)", path);
+}
+
 static dor_status list(job *j)
 {
-  for (int32_t i = 1; i < j->c->n_arg; i++) {
-    const char *path = j->c->arg[i], *slash = strrchr(path, '/');
-    DOR_TRY(dor_cli_must_exist(path));
-    if (dor_io_is_dir(path)) DOR_TRY(add_folder(j, path));
-    else if (wanted(path)) DOR_TRY(add(j, path, slash ? slash + 1 : path));
-    else return DOR_FAIL(USAGE, "%s: neither a picture (.png, .jpg, .jpeg) nor a video (.mp4, .mov, .m4v, .mkv, .webm, .avi) nor a folder of them", path);
-  }
+  for (int32_t i = 1; i < j->c->n_arg; i++) DOR_TRY(add_any(j, j->c->arg[i]));
+  for (int32_t i = 0; j->form == DOR_POSE_CLIPS && i < j->n; i++)
+    DOR_NEED(j->at[i].recording >= 0, USAGE, "%s: for clips (-o %s) it must be said who is in which video: name the cohort's config or manifest in place of "
+             "its videos (docs/guide/video.md); or write people to FILE.csv", j->at[i].path, j->c->out);
   return DOR_OK;
 }
 
@@ -171,7 +205,7 @@ static dor_status number(job *j)
 {
   j->category = 1;
   if (*j->own.annotations) return ids_of_annotations(j);
-  if (j->coco) ids_of_names(j);
+  if (j->form == DOR_POSE_COCO) ids_of_names(j);
   return DOR_OK;
 }
 
@@ -240,7 +274,7 @@ static dor_status overlay(const job *j, const entry *e, dor_picture *p, const do
 
 void dor_pose_rows(job *j, const dor_pose_frame *f)
 {
-  if (j->coco) dor_pose_coco(f, &j->rows, &j->text);
+  if (j->form == DOR_POSE_COCO) dor_pose_coco(f, &j->rows, &j->text);
   else dor_pose_csv(f, &j->text);
 }
 
@@ -275,6 +309,20 @@ static dor_status run_video(job *j)
   return DOR_OK;
 }
 
+static dor_status write_clips(job *j)
+{
+  const dor_finder_facts *f = dor_finder_about(j->finder);
+  const dor_clips_facts facts = {.name = j->own.name, .keypoints = f->keypoints, .weights_sha256 = f->sha256, .synthetic = j->synthetic};
+  return dor_clips_write(&j->clips, &facts, j->c->out);
+}
+
+static dor_status write_text(job *j)
+{
+  if (j->form == DOR_POSE_COCO) dor_str_add(&j->text, "]\n");
+  DOR_TRY(dor_str_status(&j->text));
+  return dor_io_write(j->c->out, j->text.s, j->text.n);
+}
+
 static dor_status find(job *j)
 {
   size_t batch = (size_t)j->cfg.batch;
@@ -282,14 +330,12 @@ static dor_status find(job *j)
   int32_t *index = dor_arena_alloc(&j->c->arena, batch * sizeof *index);
   dor_people *people = dor_arena_alloc(&j->c->arena, batch * sizeof *people);
   DOR_NEED(picture && index && people, NOMEM, "out of memory");
-  if (j->coco) dor_str_add(&j->text, "[");
-  else dor_pose_csv_head(dor_finder_about(j->finder)->keypoints, &j->text);
+  if (j->form == DOR_POSE_COCO) dor_str_add(&j->text, "[");
+  if (j->form == DOR_POSE_CSV) dor_pose_csv_head(dor_finder_about(j->finder)->keypoints, &j->text);
   j->began = dor_clock_s();
   while (j->done < j->n) DOR_TRY(j->at[j->done].video ? run_video(j) : run_batch(j, picture, index, people));
-  if (j->coco) dor_str_add(&j->text, "]\n");
-  DOR_TRY(dor_str_status(&j->text));
   dor_output_redraw("");
-  return dor_io_write(j->c->out, j->text.s, j->text.n);
+  return j->form == DOR_POSE_CLIPS ? write_clips(j) : write_text(j);
 }
 
 /* ---- the report ---- */
@@ -306,11 +352,12 @@ static void say_done(const job *j)
   const dor_finder_times *t = dor_finder_time(j->finder);
   double n = t->pictures ? (double)t->pictures : 1;
   dor_say(j->c, "wrote %s: %lld %s in %lld %s, %lld of them without anybody%s", j->c->out, (long long)j->people, j->own.single ? "sightings" : "people",
-          (long long)t->pictures, j->n_videos ? "frames" : "pictures", (long long)j->empty, j->coco ? "; image ids: see dorsum pose --help" : "");
+          (long long)t->pictures, j->n_videos ? "frames" : "pictures", (long long)j->empty, j->form == DOR_POSE_COCO ? "; image ids: see dorsum pose --help" : "");
   if (j->skipped) dor_say(j->c, "left out: %d %s that cannot be used", j->skipped, j->n_videos ? "pictures and videos" : "pictures");
   dor_say(j->c, "a %s: network %.3f s, maps %.3f s, people %.3f s; programs %.1f s in all, %.0f MiB planned", j->n_videos ? "frame" : "picture",
           t->net_s / n, t->aggregate_s / n, t->group_s / n, t->build_s, (double)dor_finder_bytes(j->finder) / 1048576.0);
-  if (j->coco && !j->n_videos) dor_say(j->c, "next: dorsum pose-eval ANNOTATIONS.json %s", j->c->out);
+  if (j->form == DOR_POSE_COCO && !j->n_videos) dor_say(j->c, "next: dorsum pose-eval ANNOTATIONS.json %s", j->c->out);
+  if (j->form == DOR_POSE_CLIPS) dor_say(j->c, "next: dorsum check %s", j->c->out);
 }
 
 static void print_json(const job *j)
@@ -326,8 +373,8 @@ static void print_json(const job *j)
 
 static dor_status work(job *j)
 {
-  DOR_TRY(settings(j));
   DOR_TRY(choose_form(j));
+  DOR_TRY(settings(j));
   DOR_TRY(dor_cli_must_exist(j->c->arg[0]));
   DOR_TRY(list(j));
   DOR_TRY(plan(j));
@@ -337,6 +384,8 @@ static dor_status work(job *j)
   DOR_TRY(dor_cli_device(j->c, false, &backend));
   DOR_TRY(dor_finder_open(&j->finder, j->c->arg[0], &j->cfg, backend));
   say_weights(j);
+  j->synthetic = dor_finder_about(j->finder)->synthetic;
+  if (j->form == DOR_POSE_CLIPS) DOR_TRY(dor_clips_name(&j->clips));
   DOR_TRY(find(j));
   if (j->c->json) print_json(j);
   say_done(j);
@@ -349,6 +398,7 @@ static dor_status run(dor_cli *c)
   dor_status s = work(&j);
   dor_output_redraw("");
   dor_finder_close(j.finder);
+  dor_clips_release(&j.clips);
   dor_coco_release(&j.truth);
   dor_str_release(&j.text);
   dor_free(j.at);
@@ -358,19 +408,22 @@ static dor_status run(dor_cli *c)
 const dor_command dor_command_pose = {
     .name = "pose",
     .summary = "find people and their joints in pictures and videos",
-    .usage = "WEIGHTS PICTURE|VIDEO|FOLDER... -o FILE.csv|FILE.json [key=value ...]",
+    .usage = "WEIGHTS PICTURE|VIDEO|FOLDER|COHORT... -o FILE.csv|FILE.json|FILE.h5 [key=value ...]",
     .options = "ovdfJq",
     .examples = "  dorsum pose pose_higher_hrnet_w32_512.pth photos/ -o people.csv --overlay drawn\n"
                 "  dorsum pose pose_higher_hrnet_w32_512.pth val2017/ -o found.json annotations=person_keypoints_val2017.json\n"
                 "  dorsum pose w48.safetensors a.jpg b.png -o people.csv size=640 scales=0.5,1,2\n"
-                "  dorsum pose w32.safetensors bend.mp4 -o bend.csv single=true cutoff_hz=6 --overlay drawn\n",
+                "  dorsum pose w32.safetensors bend.mp4 -o bend.csv single=true cutoff_hz=6 --overlay drawn\n"
+                "  dorsum pose w32.safetensors filmed/cohort.cfg -o clips.h5\n",
     .text = "WEIGHTS: HigherHRNet's, .pth or .safetensors; width and joints are read from them. FILE.csv has a row a person, FILE.json is\n"
             "COCO's list of results: image ids are those of `annotations`, else the numbers that the pictures are called by (000000000785.jpg),\n"
             "else 1, 2, ... in the order given. A picture without anybody adds nothing. A picture that cannot be read ends the program with\n"
             "exit code 3 and nothing is written; skip=true names it and goes on; so does a video in which nobody is seen. Rows of videos carry\n"
             "frame (from 0) and time_s; in FILE.json a frame takes an id like a picture. single=true follows the largest (person=central: the most\n"
             "central) person of each video: a row a frame, gaps filled and named in `filled`, smoothed. --overlay FOLDER: a.png of a picture,\n"
-            "a_pose.mp4 of a video. Keys: annotations, skip, least, single, and those of `pose` in dorsum help config.\n",
+            "a_pose.mp4 of a video. COHORT: a config (.cfg) or manifest (.csv) that says who is in which video; with it FILE.h5 is a dataset\n"
+            "of clips, as single=true finds them: keypoints, times, flags, flexion angle, and the cohort's tables. Keys: annotations, skip,\n"
+            "least, single, name, and those of `pose` in dorsum help config.\n",
     .least = 2,
     .most = -1,
     .run = run};

@@ -6,12 +6,13 @@
 #define DOR_CLI_POSE_JOB_H
 
 #include "cli/cli.h"
+#include "movement/clips.h"
 #include "pose/infer.h"
 #include "pose/track.h"
 #include "pose/write.h"
 
 typedef struct dor_pose_own { /* keys beside dor_pose_keys and dor_track_keys */
-  const char *annotations;
+  const char *annotations, *name;
   bool skip, single;
   double least;
 } dor_pose_own;
@@ -20,15 +21,20 @@ typedef struct dor_pose_entry {
   const char *path, *name;     /* name: as the output says it */
   int64_t id;                  /* of the picture; of a video's first frame */
   bool video;
+  int32_t recording;           /* which of a cohort's it is; -1: of none */
   int64_t frames;              /* by the header or about that, -1: not said; 1 of a picture */
 } dor_pose_entry;
+
+typedef enum dor_pose_form { DOR_POSE_CSV, DOR_POSE_COCO, DOR_POSE_CLIPS } dor_pose_form;
 
 typedef struct dor_pose_job {
   dor_cli *c;
   dor_pose_cfg cfg;
   dor_pose_own own;
   dor_track_cfg track;
-  bool coco;                   /* COCO's results, else CSV */
+  dor_pose_form form;
+  dor_clips clips;             /* of the cohort that was named */
+  bool synthetic;              /* the weights, or a video whose clip was taken */
   dor_coco truth;              /* of `annotations` */
   int64_t category;
   dor_pose_entry *at;

@@ -121,6 +121,17 @@ static bool nobody(const shot *s, const uint8_t *state)
   return state != NULL;
 }
 
+static dor_status write_clip(shot *s)
+{
+  dor_pose_job *j = s->j;
+  for (int32_t i = 0; i < s->w.n; i++) {
+    const bool none = nobody(s, s->track.state + (size_t)i * (size_t)s->w.k);
+    j->people += !none, j->empty += none;
+  }
+  j->synthetic = j->synthetic || s->synthetic;
+  return dor_clips_take(&j->clips, s->e->recording, &s->w, &s->track);
+}
+
 static dor_status write_rows(shot *s)
 {
   dor_pose_job *j = s->j;
@@ -133,7 +144,7 @@ static dor_status write_rows(shot *s)
                               .keypoints = dor_finder_about(j->finder)->keypoints, .state = state};
     const bool none = nobody(s, state) || !p.n;
     j->people += none ? 0 : p.n, j->empty += none;
-    if (!(none && j->coco)) dor_pose_rows(j, &f);
+    if (!(none && j->form == DOR_POSE_COCO)) dor_pose_rows(j, &f);
   }
   j->more_ids += s->w.n - 1;
   return dor_str_status(&j->text);
@@ -204,7 +215,7 @@ static dor_status shoot(shot *s)
   s->synthetic = dor_finder_about(j->finder)->synthetic || s->w.video.synthetic;
   if (j->own.single) DOR_TRY(follow(s));
   if (j->c->overlay) DOR_TRY(overlay(s));
-  return write_rows(s);
+  return j->form == DOR_POSE_CLIPS ? write_clip(s) : write_rows(s);
 }
 
 dor_status dor_pose_video(dor_pose_job *j, const dor_pose_entry *e)

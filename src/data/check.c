@@ -55,7 +55,8 @@ static dor_status check_targets(dor_check *c)
   c->classes = dor_arena_alloc(&c->arena, (size_t)(n + 1) * sizeof *c->classes);
   if (!c->classes) return no_memory();
   for (int32_t i = 0; i < d->n_targets; i++) DOR_TRY(check_target(c, &d->target[i]));
-  if (!d->n_targets) PROBLEM(c, "no target: nothing can be learned from it");
+  if (!d->n_targets && d->n_angles) WARNING(c, "no target: its angles can be compared (dorsum pose-eval), but nothing can be learned from it");
+  else if (!d->n_targets) PROBLEM(c, "no target: nothing can be learned from it");
   int32_t inputs = d->n_tables + d->proms.items.n + d->n_silhouettes + d->n_images + d->n_keypoints + d->n_angles;
   if (!inputs) PROBLEM(c, "no tables, proms, silhouettes, images, keypoints or angles: there is nothing to learn from");
   return DOR_OK;
@@ -210,6 +211,13 @@ static int64_t count_frames(const dor_dataset *d)
   return n;
 }
 
+static int64_t count_keypoints(const dor_dataset *d)
+{
+  int64_t n = 0;
+  for (int32_t i = 0; i < d->n_keypoints; i++) n += d->keypoints[i].n;
+  return n;
+}
+
 static int64_t count_images(const dor_dataset *d)
 {
   int64_t n = 0;
@@ -233,6 +241,7 @@ void dor_check_text(const dor_check *c, dor_str *out)
   dor_str_fmt(out, "%s%s%s\n", d->name, d->synthetic ? "  SYNTHETIC: NOT PATIENTS" : "", d->license[0] ? "" : "  (no licence stated)");
   dor_str_fmt(out, "%d subjects, %d trials, ", d->n_subjects, d->n_trials);
   dor_str_fmt(out, "%lld silhouettes, %lld images", (long long)count_frames(d), (long long)count_images(d));
+  if (d->n_keypoints) dor_str_fmt(out, ", %lld frames of keypoints", (long long)count_keypoints(d));
   if (c->n_groups) dor_str_fmt(out, ", %d groups", c->n_groups);
   dor_str_add(out, "\n\ntarget           class                    n\n");
   for (int32_t i = 0; i < c->n_classes; i++) class_line(&c->classes[i], out);
@@ -282,6 +291,7 @@ void dor_check_json(const dor_check *c, dor_str *out)
     {"trials", d->n_trials},
     {"silhouettes", count_frames(d)},
     {"images", count_images(d)},
+    {"keypoint_frames", count_keypoints(d)},
     {"groups", c->n_groups},
     {"identical_pictures", c->same_pictures},
     {"identical_pictures_apart", c->same_pictures_apart},

@@ -181,6 +181,18 @@ static dor_status check_frames(const dor_dataset *d, const dor_frames *f, bool i
   return check_index(f->name, f->subject, f->n, d->n_subjects);
 }
 
+/* Times increase within a trial; trials have been checked to lie inside. */
+static dor_status check_times(const dor_dataset *d, const dor_series *s)
+{
+  for (int32_t t = 0; t < d->n_trials; t++)
+    for (int32_t f = 0; f < s->count[t]; f++) {
+      const double now = s->time_s[s->first[t] + f];
+      DOR_NEED(isfinite(now) && (!f || now > s->time_s[s->first[t] + f - 1]), DATA, "%s, trial %d: the time of frame %d does not follow that before it",
+               s->name, t + 1, f);
+    }
+  return DOR_OK;
+}
+
 static dor_status check_series(const dor_dataset *d, const dor_series *s, bool keypoints)
 {
   DOR_TRY(check_name(keypoints ? "keypoint set" : "angle", s->name));
@@ -190,7 +202,10 @@ static dor_status check_series(const dor_dataset *d, const dor_series *s, bool k
   if (s->joint) DOR_TRY(check_texts(s->name, s->joint, s->k, false));
   if (s->parent)
     for (int32_t i = 0; i < s->k; i++) DOR_NEED(s->parent[i] >= -1 && s->parent[i] < s->k, DATA, "%s: parent of joint %d", s->name, i + 1);
-  return check_runs(d, s->name, s->first, s->count, s->n);
+  for (int64_t i = 0; s->state && i < (int64_t)s->n * s->k; i++)
+    DOR_NEED(s->state[i] <= 2, DATA, "%s: state, value %lld is %d, not 0, 1 or 2", s->name, (long long)i + 1, s->state[i]);
+  DOR_TRY(check_runs(d, s->name, s->first, s->count, s->n));
+  return s->time_s ? check_times(d, s) : DOR_OK;
 }
 
 #define EACH(field, call)                                                            \

@@ -58,6 +58,8 @@ typedef struct dor_series {    /* /keypoints/NAME [n,k,a], /angles/NAME [n] */
   const char *const *joint;    /* [k] */
   const int32_t *parent;       /* [k], -1 at the root; may be NULL */
   const char *definition, *unit; /* angles */
+  const double *time_s;        /* [n] of keypoints: from the start of the trial's video, increasing; NULL: not kept */
+  const uint8_t *state;        /* [n,k] of keypoints: 0 not seen, 1 filled between two sightings, 2 seen; NULL: not kept */
 } dor_series;
 
 typedef struct dor_dataset {

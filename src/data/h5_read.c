@@ -306,6 +306,27 @@ static dor_status read_frames(reader *r, hid_t g, const char *name, void *out)
   return take_f32(r, g, "phase", f->n, &f->phase);
 }
 
+static dor_status take_times(reader *r, hid_t g, dor_series *s)
+{
+  hsize_t dims[DOR_H5_RANK];
+  void *p = NULL;
+  if (!has(g, "time")) return DOR_OK;
+  DOR_TRY(take(r, g, &(wanted){"time", H5T_FLOAT, H5T_NATIVE_DOUBLE, 1, s->n}, dims, &p));
+  s->time_s = p;
+  return DOR_OK;
+}
+
+static dor_status take_states(reader *r, hid_t g, dor_series *s)
+{
+  hsize_t dims[DOR_H5_RANK] = {0};
+  void *p = NULL;
+  if (!has(g, "state")) return DOR_OK;
+  DOR_TRY(take(r, g, &(wanted){"state", H5T_INTEGER, H5T_NATIVE_UINT8, 2, s->n}, dims, &p));
+  if (dims[1] != (hsize_t)s->k) return FAIL_AT(r, g, "state", "%lld joints, %d are needed", (long long)dims[1], s->k);
+  s->state = p;
+  return DOR_OK;
+}
+
 static dor_status read_keypoints(reader *r, hid_t g, const char *name, void *out)
 {
   dor_series *s = out;
@@ -320,6 +341,8 @@ static dor_status read_keypoints(reader *r, hid_t g, const char *name, void *out
   DOR_TRY(take_i32(r, g, "first", r->d->n_trials, &s->first));
   DOR_TRY(take_i32(r, g, "count", r->d->n_trials, &s->count));
   DOR_TRY(take_texts(r, g, "joint", s->k, &s->joint, &n));
+  DOR_TRY(take_times(r, g, s));
+  DOR_TRY(take_states(r, g, s));
   return take_i32(r, g, "parent", s->k, &s->parent);
 }
 

@@ -252,6 +252,10 @@ static dor_status write_keypoints(hid_t g, const dor_dataset *d, const void *wha
   DOR_TRY(put(g, &(column){"data", "px", "frame joint axis", H5T_IEEE_F32LE, 3, {(hsize_t)s->n, (hsize_t)s->k, (hsize_t)s->a}, longest(s->count, d->n_trials),
       s->data}));
   DOR_TRY(write_runs(g, d, s->first, s->count));
+  if (s->time_s) DOR_TRY(put(g, &(column){"time", "s", "frame", H5T_IEEE_F64LE, 1, {(hsize_t)s->n}, longest(s->count, d->n_trials), s->time_s}));
+  if (s->state)
+    DOR_TRY(put(g, &(column){"state", "0 not seen, 1 filled, 2 seen", "frame joint", H5T_STD_U8LE, 2, {(hsize_t)s->n, (hsize_t)s->k},
+                             longest(s->count, d->n_trials), s->state}));
   DOR_TRY(put_scale(g, "joint", "joint", s->joint, s->k));
   return put_i32(g, "parent", "joint", s->parent, s->k);
 }

@@ -2,7 +2,8 @@
  *
  * Tables of people as a dataset, by a config that says what the columns mean.
  * A table has a row per subject or per observation; what is said of a subject
- * twice must agree. Errors name the table's file, line and column. */
+ * twice must agree. Errors name the table's file, line and column. A cohort of
+ * videos adds a table that says who is in which; what is found in them is others'. */
 #include "data/import.h"
 
 #include <math.h>
@@ -39,6 +40,11 @@ typedef struct import_columns {
 #include "data/import_columns.def"
 #include "base/keys_end.h"
 } import_columns;
+typedef struct import_videos {
+#include "base/keys_fields.h"
+#include "data/import_videos.def"
+#include "base/keys_end.h"
+} import_videos;
 
 const dor_key dor_csv_top_keys[] = {
 #define KEYS_OF import_csv
@@ -71,8 +77,15 @@ const dor_key dor_csv_columns_keys[] = {
 #include "base/keys_end.h"
   {0}};
 
-enum { PEOPLE, LABELS, PROMS, FEATURES, TABLES };
-static const char *const groups[] = {"people", "labels", "proms", "features", NULL};
+const dor_key dor_csv_videos_keys[] = {
+#define KEYS_OF import_videos
+#include "base/keys_rows.h"
+#include "data/import_videos.def"
+#include "base/keys_end.h"
+  {0}};
+
+enum { PEOPLE, LABELS, PROMS, FEATURES, VIDEOS, TABLES };
+static const char *const groups[] = {"people", "labels", "proms", "features", "videos", NULL};
 
 typedef struct table {
   const dor_tree *where;        /* the group of the config; NULL: not there */
@@ -88,6 +101,7 @@ typedef struct cohort {
   import_people people;
   import_labels labels;
   import_columns proms, features;
+  import_videos videos;
   table t[TABLES];
   dor_hash source;
 } cohort;
@@ -97,13 +111,13 @@ typedef struct cohort {
 /* Keys of designed configs whose code does not exist yet: said by name, so that nobody looks for a typing error. */
 static dor_status refuse_later(const dor_tree *group, const char *in)
 {
-  static const char *const later[] = {"videos", "dictionary", "event", "instruments", "items", "raters", "resolve", "adjudicator", "keypoints", "angles",
-      "trials"};
+  static const char *const later[] = {"dictionary", "event", "instruments", "items", "raters", "resolve", "adjudicator", "keypoints", "angles", "trials",
+      "background", "every", "pose", "silhouette"};
   for (const dor_tree *m = group->first; m; m = m->next)
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
       DOR_NEED(!m->name || strcmp(m->name, later[i]), CONFIG,
           "%s: %s%s'%s' does not exist yet; import csv reads name, license, ids, people, labels (targets with name and classes), proms (columns as they "
-          "stand), features",
+          "stand), features, videos (table, folder, keep)",
                dor_tree_where(m, (char[256]){0}), in, *in ? "." : "", later[i]);
   return DOR_OK;
 }
@@ -126,6 +140,7 @@ static dor_status load_config(cohort *c, const dor_tree *root)
   DOR_TRY(refuse_later(root, ""));
   DOR_TRY(dor_schema_defaults(dor_csv_top_keys, &c->top, &c->d->arena));
   DOR_TRY(dor_schema_load(dor_csv_top_keys, &c->top, root, groups, &c->d->arena));
+  DOR_TRY(load_group(c, root, VIDEOS, dor_csv_videos_keys, &c->videos, NULL));
   DOR_TRY(load_group(c, root, PEOPLE, dor_csv_people_keys, &c->people, NULL));
   DOR_TRY(load_group(c, root, LABELS, dor_csv_labels_keys, &c->labels, skip_targets));
   DOR_TRY(load_group(c, root, PROMS, dor_csv_columns_keys, &c->proms, NULL));
@@ -151,12 +166,31 @@ static dor_status open_table(cohort *c, table *t, const char *name, const char *
   return DOR_OK;
 }
 
+/* Videos are of the people of the other tables, by the same column unless they name one. */
+static const char *video_subject(const cohort *c)
+{
+  const char *const named[] = {c->videos.subject, c->labels.subject, c->people.subject, c->proms.subject, c->features.subject};
+  for (size_t i = 0; i < sizeof named / sizeof *named; i++)
+    if (named[i][0]) return named[i];
+  return "subject";
+}
+
+/* A manifest without a config: REDCap calls the column record_id. */
+static void settle_subject(table *t)
+{
+  if (t->where && dor_csv_find(&t->csv, "subject") < 0 && !strcmp(t->subject_column, "subject") && dor_csv_find(&t->csv, "record_id") >= 0)
+    t->subject_column = "record_id";
+}
+
 static dor_status open_tables(cohort *c)
 {
   DOR_TRY(open_table(c, &c->t[PEOPLE], c->people.table, c->people.subject));
   DOR_TRY(open_table(c, &c->t[LABELS], c->labels.table, c->labels.subject));
   DOR_TRY(open_table(c, &c->t[PROMS], c->proms.table, c->proms.subject));
-  return open_table(c, &c->t[FEATURES], c->features.table, c->features.subject);
+  DOR_TRY(open_table(c, &c->t[FEATURES], c->features.table, c->features.subject));
+  DOR_TRY(open_table(c, &c->t[VIDEOS], c->videos.table, video_subject(c)));
+  settle_subject(&c->t[VIDEOS]);
+  return DOR_OK;
 }
 
 /* Rows are people: every table has a row for each, in the same order. */
@@ -207,7 +241,7 @@ static dor_status number_subjects(cohort *c, bool *named)
 {
   int tables = 0, with_ids = 0;
   for (int i = 0; i < TABLES; i++) tables += c->t[i].where != NULL, with_ids += c->t[i].where && c->t[i].subject_column[0];
-  DOR_NEED(tables, CONFIG, "the config names no table: people, labels, proms or features");
+  DOR_NEED(tables, CONFIG, "the config names no table: people, labels, proms, features or videos");
   DOR_NEED(!with_ids || with_ids == tables, CONFIG, "some tables have a key 'subject' and others have none: name the column of ids in all or in none");
   *named = with_ids > 0 && c->top.ids == 0;
   return with_ids ? number_by_id(c) : number_by_row(c);
@@ -435,25 +469,117 @@ static const char *stem(dor_arena *a, const char *path)
   return dot && dot > base ? dor_arena_fmt(a, "%.*s", (int)(dot - base), base) : dor_arena_str(a, base);
 }
 
+static dor_status take_tables(cohort *c, const dor_tree *root, const char *src, bool *named)
+{
+  dor_dataset *d = c->d;
+  DOR_NEED(c->folder, NOMEM, "path of %s", src);
+  dor_hash_init(&c->source);
+  DOR_TRY(load_config(c, root));
+  DOR_TRY(open_tables(c));
+  DOR_TRY(number_subjects(c, named));
+  DOR_TRY(take_people(c));
+  DOR_TRY(take_labels(c));
+  DOR_TRY(take_proms(c));
+  DOR_TRY(take_features(c));
+  dor_hash_final(&c->source, d->source_sha256);
+  d->name = c->top.name[0] ? c->top.name : stem(&d->arena, src);
+  d->license = c->top.license;
+  d->synthetic = c->top.synthetic;
+  DOR_NEED(d->name, NOMEM, "name of %s", src);
+  return DOR_OK;
+}
+
 dor_status dor_import_csv(dor_dataset *d, const char *src, const dor_import_cfg *cfg, bool *named)
 {
   cohort c = {.d = d, .folder = dor_path_dir(&d->arena, src)};
   dor_tree *root;
   (void)cfg;
-  DOR_NEED(c.folder, NOMEM, "path of %s", src);
-  dor_hash_init(&c.source);
   DOR_TRY(dor_tree_read(&d->arena, src, &root));
-  DOR_TRY(load_config(&c, root));
-  DOR_TRY(open_tables(&c));
-  DOR_TRY(number_subjects(&c, named));
-  DOR_TRY(take_people(&c));
-  DOR_TRY(take_labels(&c));
-  DOR_TRY(take_proms(&c));
-  DOR_TRY(take_features(&c));
-  dor_hash_final(&c.source, d->source_sha256);
-  d->name = c.top.name[0] ? c.top.name : stem(&d->arena, src);
-  d->license = c.top.license;
+  DOR_TRY(take_tables(&c, root, src, named));
   d->created_by = "dorsum import csv";
-  DOR_NEED(d->name, NOMEM, "name of %s", src);
+  if (c.t[VIDEOS].where) dor_note("of the videos only who is in them is taken; their keypoints: dorsum pose WEIGHTS COHORT.cfg -o FILE.h5");
   return DOR_OK;
+}
+
+/* ---- who is in which video ---- */
+
+static dor_status take_recording(const cohort *c, int32_t row, const int32_t col[3], dor_recording *out)
+{
+  const dor_csv *t = &c->t[VIDEOS].csv;
+  dor_arena *a = &c->d->arena;
+  const char *file = dor_csv_at(t, row, col[0]), *slash = strrchr(file, '/');
+  DOR_NEED(file[0], DATA, "%s:%d: file is empty", t->path, t->line[row]);
+  DOR_NEED(file[0] != '/' && !strstr(file, ".."), DATA, "%s:%d: file: a path below the folder of the videos is wanted, without '..'", t->path, t->line[row]);
+  const char *below = c->videos.folder[0] ? dor_path_join(a, c->videos.folder, file) : file;
+  *out = (dor_recording){.path = below ? dor_path_join(a, c->folder, below) : NULL, .file = slash ? slash + 1 : file, .subject = c->t[VIDEOS].subject[row],
+                         .movement = col[1] < 0 ? "" : dor_csv_at(t, row, col[1]), .side = col[2] < 0 ? "" : dor_csv_at(t, row, col[2])};
+  DOR_NEED(out->path, NOMEM, "%s: %d rows", t->path, t->n_rows);
+  return DOR_OK;
+}
+
+static dor_status no_video_twice(const cohort *c, const dor_recordings *r)
+{
+  dor_intern files;
+  const dor_csv *t = &c->t[VIDEOS].csv;
+  DOR_TRY(dor_intern_init(&files, &c->d->arena, r->n));
+  for (int32_t i = 0; i < r->n; i++) {
+    int32_t fresh;
+    dor_intern_put(&files, r->at[i].path, &fresh);
+    DOR_NEED(fresh, DATA, "%s:%d: file: this video has a row already", t->path, t->line[i]);
+  }
+  return DOR_OK;
+}
+
+static dor_status take_keep(const cohort *c, dor_recordings *out)
+{
+  for (int32_t i = 0; i < c->videos.keep.n; i++) {
+    const char *what = c->videos.keep.v[i];
+    out->keypoints = out->keypoints || !strcmp(what, "keypoints"), out->angles = out->angles || !strcmp(what, "angles");
+    DOR_NEED(!strcmp(what, "keypoints") || !strcmp(what, "angles"), CONFIG, "%s: keep: '%s' cannot be kept of a video; keypoints and angles can",
+             dor_tree_where(c->t[VIDEOS].where, (char[256]){0}), what);
+  }
+  DOR_NEED(out->keypoints || out->angles, CONFIG, "%s: keep: nothing of the videos is kept", dor_tree_where(c->t[VIDEOS].where, (char[256]){0}));
+  return DOR_OK;
+}
+
+static dor_status take_videos(const cohort *c, const char *src, dor_recordings *out)
+{
+  static const char *const columns[] = {"file", "movement", "side"};
+  const dor_csv *t = &c->t[VIDEOS].csv;
+  int32_t col[3];
+  DOR_NEED(c->t[VIDEOS].where, CONFIG, "%s: no videos = { table = \"manifest.csv\"; folder = \"videos\"; }: who is in which video is not said", src);
+  DOR_TRY(dor_csv_need(t, "file", &col[0]));
+  DOR_TRY(dor_csv_no_near_miss(t, columns, 3));
+  for (int32_t i = 1; i < 3; i++) col[i] = dor_csv_find(t, columns[i]);
+  dor_recording *at = dor_arena_alloc(&c->d->arena, (size_t)t->n_rows * sizeof *at);
+  DOR_NEED(at, NOMEM, "%s: %d rows", t->path, t->n_rows);
+  for (int32_t r = 0; r < t->n_rows; r++) DOR_TRY(take_recording(c, r, col, &at[r]));
+  *out = (dor_recordings){.n = t->n_rows, .at = at};
+  DOR_TRY(no_video_twice(c, out));
+  return take_keep(c, out);
+}
+
+/* A manifest alone is a cohort of which nothing else is known; its videos lie beside it, or in videos/ there. */
+static dor_status manifest_as_config(dor_arena *a, const char *src, const char *folder, dor_tree **root)
+{
+  const char *slash = strrchr(src, '/'), *videos = dor_path_join(a, folder, "videos");
+  dor_str text = {0};
+  DOR_NEED(videos, NOMEM, "path of %s", src);
+  dor_str_add(&text, "videos = { table = "), dor_str_json(&text, slash ? slash + 1 : src);
+  dor_str_fmt(&text, "; folder = \"%s\"; };", dor_io_is_dir(videos) ? "videos" : "");
+  dor_status s = dor_str_status(&text);
+  if (!s) s = dor_tree_parse(a, src, text.s, root);
+  dor_str_release(&text);
+  return s;
+}
+
+dor_status dor_import_recordings(dor_dataset *d, const char *src, dor_recordings *out, bool *named)
+{
+  cohort c = {.d = d, .folder = dor_path_dir(&d->arena, src)};
+  dor_tree *root;
+  const char *dot = strrchr(src, '.');
+  DOR_NEED(c.folder, NOMEM, "path of %s", src);
+  DOR_TRY(dot && !strcmp(dot, ".csv") ? manifest_as_config(&d->arena, src, c.folder, &root) : dor_tree_read(&d->arena, src, &root));
+  DOR_TRY(take_tables(&c, root, src, named));
+  return take_videos(&c, src, out);
 }

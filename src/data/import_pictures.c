@@ -95,18 +95,6 @@ static dor_status take_row(pictures *p, const dor_csv *t, int32_t row, const int
   return DOR_OK;
 }
 
-/* Columns of one's own are let alone; one that looks like a known one is a typing error, and labels would be lost. */
-static dor_status no_near_miss(const dor_csv *t, const char *const known[], size_t n)
-{
-  for (int32_t i = 0; i < t->n_cols; i++) {
-    const char *near = dor_nearest(t->header[i], known, n);
-    char shown[64];
-    DOR_NEED(!near || !strcmp(near, t->header[i]) || dor_csv_find(t, near) >= 0, DATA, "%s:1: no column '%s' is known; did you mean '%s'?", t->path,
-             dor_printable(t->header[i], shown, sizeof shown), near);
-  }
-  return DOR_OK;
-}
-
 static dor_status list_manifest(pictures *p)
 {
   static const char *const columns[] = {"file", "class", "subject", "group", "movement", "view"};
@@ -114,7 +102,7 @@ static dor_status list_manifest(pictures *p)
   int32_t col[6];
   DOR_TRY(dor_csv_read(p->a, p->cfg->manifest, &t));
   DOR_TRY(dor_csv_need(&t, "file", &col[0]));
-  DOR_TRY(no_near_miss(&t, columns, 6));
+  DOR_TRY(dor_csv_no_near_miss(&t, columns, 6));
   for (int i = 1; i < 6; i++) col[i] = dor_csv_find(&t, columns[i]);
   DOR_NEED(t.n_rows > 0, DATA, "%s: no rows", t.path);
   p->by_subject = col[2] >= 0, p->by_group = col[3] >= 0;

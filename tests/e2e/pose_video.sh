@@ -75,6 +75,20 @@ expect 2 run "$w" "$tmp/gap.mp4" -o "$tmp/x.csv" single=true cutoff_hz=13; says 
 expect 2 run "$w" "$tmp/gap.mp4" -o "$tmp/x.csv" cutoff_hz=5; says "needs single=true"
 expect 2 run "$w" "$tmp/a.png" -o "$tmp/x.csv" single=true; says "this is a picture"
 
+# a cohort on film: a dataset of clips whose people, trials and frames are those of the truth beside it
+"$dorsum" synth --video -o "$tmp/filmed" subjects=2 seed=3 side=64 fps=8 every=100 size=16 --quiet || fail "synth"
+expect 0 run "$w" "$tmp/filmed/cohort.cfg" -o "$tmp/clips.h5" name=w8 least_score=0.2 cutoff_hz=3
+says "of S001_forward.mp4\|S001_forward.mp4: the largest"; says "next: dorsum check"
+expect 0 "$dorsum" check "$tmp/clips.h5"; says "SYNTHETIC"; says "2 subjects, 4 trials"; says "frames of keypoints"; says "pattern"
+expect 0 "$dorsum" pose-eval "$tmp/filmed/cohort.h5" "$tmp/clips.h5" truth=flexion_shoulders; says "'w8' against 'flexion_shoulders'"
+expect 0 "$dorsum" split "$tmp/clips.h5" -o "$tmp/splits.json" target=pattern folds=2
+expect 2 run "$w" "$tmp/filmed/videos" -o "$tmp/x.h5"; says "who is in which video"
+expect 2 run "$w" "$tmp/filmed/cohort.cfg" "$tmp/gap.mp4" -o "$tmp/x.h5"; says "gap.mp4: for clips"
+expect 0 run "$w" "$tmp/filmed/manifest.csv" -o "$tmp/named.h5" cutoff_hz=0
+[ -s "$tmp/filmed/manifest.csv.private.key" ] || fail "no pseudonyms"
+rm "$tmp/filmed/videos/S002_forward.mp4"
+expect 2 run "$w" "$tmp/filmed/cohort.cfg" -o "$tmp/x.h5"; says "S002_forward.mp4: no such file"
+
 # videos that cannot be used: named, and nothing is written
 : >"$tmp/empty.mp4"
 cp "$tmp/a.png" "$tmp/painted.mp4"
@@ -86,7 +100,21 @@ done
 head -c 2500 "$tmp/in/a.mp4" >"$tmp/cut.mp4"
 expect 3 run "$w" "$tmp/cut.mp4" -o "$tmp/x.csv"; says "cut.mp4: "
 expect 2 run "$w" "$tmp/gap.mp4" -o "$tmp/x.csv" annotations="$tmp/all.json"; says "this is a video"
-[ ! -e "$tmp/x.csv" ] || fail "a refused run wrote a file"
+[ ! -e "$tmp/x.csv" ] && [ ! -e "$tmp/x.h5" ] || fail "a refused run wrote a file"
 expect 0 run "$w" "$tmp/empty.mp4" "$tmp/gap.mp4" "$tmp/cut.mp4" -o "$tmp/rest.csv" skip=true; says "left out: .*empty.mp4"; says "left out: 2 pictures and videos"
 grep -q '^gap.mp4,8,' "$tmp/rest.csv" || fail "the other video is not there"
+
+# every frame of real videos, with its time
+for v in "sports2d_demo 230 30" "mmpose_demo 5 5"; do
+  # shellcheck disable=SC2086
+  set -- $v
+  [ -e "../shared/data/videos/$1.mp4" ] || { echo "skipped: 1 real video, no ../shared/data/videos/$1.mp4"; continue; }
+  expect 0 run "$w" "../shared/data/videos/$1.mp4" -o "$tmp/$1.csv" flip=false; says "in $2 frames"
+  python3 -c '
+import csv, sys
+n, fps = int(sys.argv[2]), float(sys.argv[3])
+at = {int(r["frame"]): float(r["time_s"]) for r in csv.DictReader(open(sys.argv[1]))}
+assert sorted(at) == list(range(n)), (len(at), n)
+assert all(abs(t - f / fps) < 1e-6 for f, t in at.items()), at' "$tmp/$1.csv" "$2" "$3" || fail "times of $1"
+done
 echo "pose_video: ok"

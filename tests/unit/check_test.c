@@ -53,6 +53,10 @@ TEST(check_finds_copies_and_emptiness)
   dor_check_release(&c);
   d.n_targets = 0;
   OK(dor_check_dataset(&d, &c));
+  CHECK(c.n_problems == 0 && c.n_warnings && strstr(c.warnings[0], "no target: its angles"), "%d problems", c.n_problems);
+  dor_check_release(&c);
+  d.n_angles = 0;
+  OK(dor_check_dataset(&d, &c));
   CHECK(c.n_problems == 1 && strstr(c.problems[0], "no target"), "%d problems", c.n_problems);
   dor_check_release(&c);
   dor_dataset_release(&d);

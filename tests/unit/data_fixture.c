@@ -61,8 +61,12 @@ static void fixture_frames(dor_dataset *d)
   dor_series *k = room(d, sizeof *k), *a = room(d, sizeof *a);
   int32_t *parent = room(d, 2 * sizeof *parent);
   parent[0] = -1;
-  *k = (dor_series){"truth", "x y", FIX_FRAMES, 2, 2, floats(d, FIX_FRAMES * 4, 0, 1), first, count, joints, parent, NULL, NULL};
-  *a = (dor_series){"flexion", NULL, FIX_FRAMES, 1, 1, floats(d, FIX_FRAMES, 0, 1), first, count, NULL, NULL, "trunk to vertical", "deg"};
+  double *time_s = room(d, FIX_FRAMES * sizeof *time_s);
+  uint8_t *how = room(d, FIX_FRAMES * 2);
+  for (int i = 0; i < FIX_FRAMES; i++) time_s[i] = i / 30.0, how[2 * i] = (uint8_t)(i % 3), how[2 * i + 1] = 2;
+  *k = (dor_series){"truth", "x y", FIX_FRAMES, 2, 2, floats(d, FIX_FRAMES * 4, 0, 1), first, count, joints, parent, NULL, NULL, time_s, how};
+  *a = (dor_series){.name = "flexion", .n = FIX_FRAMES, .k = 1, .a = 1, .data = floats(d, FIX_FRAMES, 0, 1), .first = first, .count = count,
+                    .definition = "trunk to vertical", .unit = "deg"};
   d->n_keypoints = d->n_angles = 1, d->keypoints = k, d->angles = a;
 }
 
@@ -114,7 +118,8 @@ static int same_series(const dor_series *a, const dor_series *b)
       same_bytes(a->first, b->first, FIX_TRIALS * 4) &&
          same_texts(a->joint, b->joint, a->k) && same_bytes(a->parent, b->parent, (size_t)a->k * 4) && (!a->axes || !strcmp(a->axes, b->axes)) && (!a->unit ||
              !strcmp(a->unit, b->unit)) &&
-         (!a->definition || !strcmp(a->definition, b->definition));
+         (!a->definition || !strcmp(a->definition, b->definition)) && same_bytes(a->time_s, b->time_s, (size_t)a->n * sizeof(double)) &&
+         same_bytes(a->state, b->state, (size_t)(a->n * a->k));
 }
 
 static int same_target(const dor_target *a, const dor_target *b)

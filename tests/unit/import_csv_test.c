@@ -153,6 +153,6 @@ TEST(import_csv_refuses_the_cohort_of_videos)
   dor_import_cfg c;
   OK(dor_schema_defaults(dor_import_keys, &c, &a));
   CHECK(dor_import("csv", path, "unused.h5", &c, true, NULL) == DOR_E_CONFIG, "accepted");
-  CHECK(strstr(dor_errmsg(), "cohort.cfg:6: 'videos' does not exist yet"), "%s", dor_errmsg());
+  CHECK(strstr(dor_errmsg(), "cohort.cfg:6: videos.'background' does not exist yet"), "%s", dor_errmsg());
   dor_arena_release(&a);
 }
