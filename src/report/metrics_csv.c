@@ -201,7 +201,12 @@ dor_status dor_write_metrics(const dor_analysis *x, const char *folder)
   for (int32_t i = 0; i < x->n_rows; i++) csv_row(x, &x->row[i], &s);
   DOR_TRY(dor_write_text(x->a, folder, "metrics.csv", &s));
   json(x, &s);
-  DOR_TRY(dor_write_text(x->a, folder, "metrics.json", &s));
+  return dor_write_text(x->a, folder, "metrics.json", &s);
+}
+
+dor_status dor_write_errors(const dor_analysis *x, const char *folder)
+{
+  dor_str s = {0};
   dor_status status = errors(x, &s);
   if (!status) return dor_write_text(x->a, folder, "errors.csv", &s);
   dor_str_release(&s);

@@ -24,11 +24,15 @@ DOR_MUST dor_status dor_grid_classes(const dor_analysis *x, dor_grid *out); /* n
 DOR_MUST dor_status dor_grid_folds(const dor_analysis *x, dor_grid *out);
 DOR_MUST dor_status dor_grid_ablation(const dor_analysis *x, dor_grid *out);
 
-DOR_MUST dor_status dor_write_metrics(const dor_analysis *x, const char *folder);  /* metrics.csv, metrics.json, errors.csv */
+DOR_MUST dor_status dor_write_metrics(const dor_analysis *x, const char *folder);  /* metrics.csv, metrics.json */
+DOR_MUST dor_status dor_write_errors(const dor_analysis *x, const char *folder);   /* errors.csv */
 DOR_MUST dor_status dor_write_tables(const dor_analysis *x, const char *folder);   /* tables/ */
 void dor_put_marks(const dor_analysis *x, dor_str *s);                             /* the last two columns of a CSV: stamp,run */
 DOR_MUST dor_status dor_write_figures(const dor_analysis *x, const char *folder);  /* plots/ */
 DOR_MUST dor_status dor_write_screen(const dor_analysis *x, dor_str *s);           /* the first screen */
+/* Those of the figures that were drawn, into report.md and report.html. */
+void dor_put_figures_markdown(const dor_analysis *x, const char *folder, dor_str *s);
+DOR_MUST dor_status dor_put_figures_html(const dor_analysis *x, const char *folder, dor_str *s);
 DOR_MUST dor_status dor_write_pages(const dor_analysis *x, const char *folder, const char *screen); /* report.md, report.html */
 
 /* Write text to folder/name and release it, whether or not it could be. */

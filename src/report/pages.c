@@ -50,6 +50,15 @@ static char *picture(const dor_analysis *x, const char *folder, const char *name
 
 static const char *file_of(const char *path) { return strrchr(path, '/') + 1; }
 
+void dor_put_figures_markdown(const dor_analysis *x, const char *folder, dor_str *s)
+{
+  dor_str_add(s, "\n## Figures\n");
+  for (int i = 0; i < DOR_PLOT_COUNT; i++) {
+    const char *path = picture(x, folder, dor_plot_names[i]);
+    if (path) dor_str_fmt(s, "\n![%s](plots/%s)\n\n%s\n", dor_plot_names[i], file_of(path), figure_says[i]);
+  }
+}
+
 static dor_status markdown(const dor_analysis *x, const char *folder, const char *screen, dor_str *s)
 {
   dor_grid g[TABLES];
@@ -63,11 +72,7 @@ static dor_status markdown(const dor_analysis *x, const char *folder, const char
     dor_str_fmt(s, "\n## %s\n\n", section[i]);
     dor_grid_markdown(&g[i], caption[i], s);
   }
-  dor_str_add(s, "\n## Figures\n");
-  for (int i = 0; i < DOR_PLOT_COUNT; i++) {
-    const char *path = picture(x, folder, dor_plot_names[i]);
-    if (path) dor_str_fmt(s, "\n![%s](plots/%s)\n\n%s\n", dor_plot_names[i], file_of(path), figure_says[i]);
-  }
+  dor_put_figures_markdown(x, folder, s);
   return DOR_OK;
 }
 
@@ -122,17 +127,23 @@ static void html_head(const dor_analysis *x, const char *screen, dor_str *s)
   dor_str_add(s, "</pre>\n");
 }
 
+dor_status dor_put_figures_html(const dor_analysis *x, const char *folder, dor_str *s)
+{
+  dor_str_add(s, "<h2>Figures</h2>\n");
+  for (int i = 0; i < DOR_PLOT_COUNT; i++) {
+    const char *path = picture(x, folder, dor_plot_names[i]);
+    if (path) DOR_TRY(embed(path, dor_plot_names[i], figure_says[i], s));
+  }
+  return DOR_OK;
+}
+
 static dor_status html(const dor_analysis *x, const char *folder, const char *screen, dor_str *s)
 {
   dor_grid g[TABLES];
   const char *caption[TABLES];
   DOR_TRY(grids(x, g, caption));
   html_head(x, screen, s);
-  dor_str_add(s, "<h2>Figures</h2>\n");
-  for (int i = 0; i < DOR_PLOT_COUNT; i++) {
-    const char *path = picture(x, folder, dor_plot_names[i]);
-    if (path) DOR_TRY(embed(path, dor_plot_names[i], figure_says[i], s));
-  }
+  DOR_TRY(dor_put_figures_html(x, folder, s));
   for (int i = 0; i < TABLES; i++) {
     if (!g[i].n_rows) continue;
     dor_str_fmt(s, "<h2>%s</h2>\n<div class=\"wide\">", section[i]);

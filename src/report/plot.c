@@ -142,13 +142,13 @@ static dor_status draw(const dor_analysis *x, const char *plots, const char *con
   return DOR_OK;
 }
 
-dor_status dor_write_figures(const dor_analysis *x, const char *folder)
+static dor_status write_some(const dor_analysis *x, const char *folder, int32_t from, int32_t to)
 {
   const char *name[DOR_PLOT_COUNT], *plots = dor_path_join(x->a, folder, "plots");
   int32_t n = 0;
   DOR_NEED(plots, NOMEM, "%s", folder);
   DOR_TRY(dor_io_mkdirs(plots));
-  for (int32_t i = 0; i < DOR_PLOT_COUNT; i++) {
+  for (int32_t i = from; i < to; i++) {
     dor_plot p = {.width = 900, .height = 640};
     dor_status s = makers[i](x, folder, &p);
     if (!s && p.body.n) s = write_inputs(x, plots, dor_plot_names[i], &p), name[n++] = dor_plot_names[i];
@@ -158,3 +158,7 @@ dor_status dor_write_figures(const dor_analysis *x, const char *folder)
   }
   return n ? draw(x, plots, name, n) : DOR_OK;
 }
+
+dor_status dor_write_figures(const dor_analysis *x, const char *folder) { return write_some(x, folder, 0, DOR_PLOT_COUNT); }
+
+dor_status dor_write_figure(const dor_analysis *x, const char *folder, dor_plot_id id) { return write_some(x, folder, (int32_t)id, (int32_t)id + 1); }

@@ -25,6 +25,9 @@ typedef enum dor_plot_id {
 } dor_plot_id;
 extern const char *const dor_plot_names[DOR_PLOT_COUNT];
 
+/* One of the figures, into plots/: what dor_write_figures does for all. */
+DOR_MUST dor_status dor_write_figure(const dor_analysis *x, const char *folder, dor_plot_id id);
+
 const char *dor_plot_colour(int32_t i);
 void dor_plot_text(dor_str *s, const char *text);            /* quoted for gnuplot */
 void dor_plot_tic(dor_str *s, const char *text);             /* a tic's label: a format, so per cent signs are doubled */

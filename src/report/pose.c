@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "eval/keypoint.h"
 #include "report/output.h"
+#include "report/plot.h"
 #include "report/text.h"
 
 enum { FIGURES = DOR_KP_COCO };
@@ -30,6 +31,10 @@ typedef struct pose {
   double level;
   int32_t n, images, people;
   seed_row *seed;
+  dor_report_meta meta;         /* what the writers of metrics and figures ask for, no more */
+  dor_report_arm named;
+  dor_arm_result of_arm;
+  dor_analysis analysis;
 } pose;
 
 static json_t *load(dor_arena *a, const char *folder, const char *name)
@@ -145,6 +150,15 @@ static dor_status make_stamp(pose *p)
   return DOR_OK;
 }
 
+static void make_analysis(pose *p)
+{
+  p->named = (dor_report_arm){p->arm, p->arm, false};
+  p->meta = (dor_report_meta){.title = p->title, .result = p->result, .per = "image", .level = p->level, .synthetic = strstr(p->stamp, "SYNTHETIC"),
+                              .leaks = strstr(p->stamp, "LEAKS"), .quick = strstr(p->stamp, "QUICK")};
+  p->of_arm = (dor_arm_result){.arm = &p->named};
+  p->analysis = (dor_analysis){.a = p->a, .m = &p->meta, .n_arms = 1, .arm = &p->of_arm, .primary = -1};
+}
+
 static dor_status read_all(pose *p)
 {
   const json_t *seeds = json_object_get(p->run, "seeds");
@@ -160,7 +174,9 @@ static dor_status read_all(pose *p)
     DOR_TRY(read_seed(p, &p->seed[i]));
   }
   DOR_TRY(make_stamp(p));
-  return make_result(p);
+  DOR_TRY(make_result(p));
+  make_analysis(p);
+  return DOR_OK;
 }
 
 /* Mean and SD over the seeds; NaN where a seed has none, or there is one. */
@@ -175,43 +191,27 @@ static double mean_of(const pose *p, int f, double *sd)
 
 /* ---- writing ---- */
 
-static void metric_row(const pose *p, const char *seed, int f, double value, double lo, double hi, dor_str *s)
+static dor_result row_of(const pose *p, int64_t seed, int f, double value, double lo, double hi)
 {
-  dor_csv_put(s, p->result, false);
-  dor_csv_put(s, p->arm, false);
-  dor_csv_put(s, "image", false);
-  dor_csv_put(s, "all", false);
-  dor_csv_put(s, seed, false);
-  dor_csv_put(s, dor_kp_coco[f].name, false);
-  dor_csv_put(s, "none", false);
-  dor_csv_put(s, "", false);
-  dor_csv_put_real(s, value, false);
-  dor_csv_put_real(s, lo, false);
-  dor_csv_put_real(s, hi, false);
-  dor_csv_put_real(s, isnan(lo) ? (double)NAN : p->level, false);
-  dor_csv_put(s, isnan(lo) ? "" : "percentile bootstrap over pictures", false);
-  dor_csv_put_int(s, p->images, false);
-  dor_str_fmt(s, ",%d,,", p->people);
-  dor_csv_put(s, p->stamp, true);
+  return (dor_result){.fold = DOR_ALL, .cls = -1, .seed = seed, .metric = dor_kp_coco[f].name, .average = "none", .value = value,
+                      .ci = {lo, hi, isnan(lo) ? "" : "percentile bootstrap over pictures"}, .n = p->images, .k = p->people, .n_pos = -1, .n_neg = -1};
 }
 
 /* Of one seed "all" is that seed with its interval; of several it is their mean, whose interval no figure of one seed gives. */
-static dor_status write_metrics(const pose *p)
+static dor_status write_metrics(pose *p)
 {
-  dor_str s = {0};
-  dor_str_add(&s, "run,arm,level,fold,seed,metric,average,class,value,ci_lo,ci_hi,ci_level,ci_method,n,k,n_pos,n_neg,stamp\n");
+  dor_analysis *x = &p->analysis;
+  x->row = dor_arena_alloc(p->a, (size_t)FIGURES * ((size_t)p->n + 3) * sizeof *x->row);
+  DOR_NEED(x->row, NOMEM, "%s", p->folder);
   for (int f = 0; f < FIGURES; f++) {
     const seed_row *one = &p->seed[0];
     double sd, mean = mean_of(p, f, &sd);
-    metric_row(p, "all", f, mean, p->n == 1 ? one->lo[f] : (double)NAN, p->n == 1 ? one->hi[f] : (double)NAN, &s);
-    metric_row(p, "mean", f, mean, NAN, NAN, &s);
-    for (int32_t i = 0; i < p->n; i++) {
-      char seed[32];
-      snprintf(seed, sizeof seed, "%lld", (long long)p->seed[i].seed);
-      metric_row(p, seed, f, p->seed[i].value[f], p->seed[i].lo[f], p->seed[i].hi[f], &s);
-    }
+    x->row[x->n_rows++] = row_of(p, DOR_ALL, f, mean, p->n == 1 ? one->lo[f] : (double)NAN, p->n == 1 ? one->hi[f] : (double)NAN);
+    x->row[x->n_rows++] = row_of(p, DOR_MEAN, f, mean, NAN, NAN);
+    if (p->n > 1) x->row[x->n_rows++] = row_of(p, DOR_SD, f, sd, NAN, NAN);
+    for (int32_t i = 0; i < p->n; i++) x->row[x->n_rows++] = row_of(p, p->seed[i].seed, f, p->seed[i].value[f], p->seed[i].lo[f], p->seed[i].hi[f]);
   }
-  return dor_write_text(p->a, p->folder, "metrics.csv", &s);
+  return dor_write_metrics(x, p->folder);
 }
 
 static const char *cell_text(const pose *p, double value, double lo, double hi, bool interval)
@@ -291,6 +291,7 @@ static dor_status write_pages(const pose *p, const dor_grid *g, const char *capt
   dor_str_fmt(&s, "# %s\n\n", p->title);
   if (*question) dor_str_fmt(&s, "%s\n\n", question);
   dor_grid_markdown(g, caption, &s);
+  dor_put_figures_markdown(&p->analysis, p->folder, &s);
   DOR_TRY(dor_write_text(p->a, p->folder, "report.md", &s));
   dor_str_add(&s, "<!doctype html><meta charset=\"utf-8\"><title>");
   dor_put_html(&s, p->title);
@@ -300,7 +301,10 @@ static dor_status write_pages(const pose *p, const dor_grid *g, const char *capt
   dor_put_html(&s, question);
   dor_str_add(&s, "</p>\n");
   dor_grid_html(g, caption, &s);
-  return dor_write_text(p->a, p->folder, "report.html", &s);
+  dor_status status = dor_put_figures_html(&p->analysis, p->folder, &s);
+  if (!status) return dor_write_text(p->a, p->folder, "report.html", &s);
+  dor_str_release(&s);
+  return status;
 }
 
 static void write_screen(const pose *p, dor_str *s)
@@ -332,6 +336,7 @@ static dor_status make(pose *p, dor_str *screen)
   DOR_TRY(write_metrics(p));
   DOR_TRY(make_grid(p, &g));
   DOR_TRY(write_tables(p, &g, caption));
+  DOR_TRY(dor_write_figure(&p->analysis, p->folder, DOR_PLOT_learning));
   DOR_TRY(write_pages(p, &g, caption));
   write_screen(p, screen);
   return dor_str_status(screen);

@@ -2,8 +2,8 @@
  *
  * The report of a pose run (run.json says "task": "pose"), from its files alone:
  * cells/ARM/seed_S/fold_1/ap.csv of each seed, run.json, pictures.csv and
- * config.json become metrics.csv, tables/main.{csv,md,tex}, report.md and
- * report.html (private to report). */
+ * config.json become metrics.{csv,json}, tables/main.{csv,md,tex}, plots/learning.*,
+ * report.md and report.html (private to report). */
 #ifndef DOR_REPORT_POSE_H
 #define DOR_REPORT_POSE_H
 

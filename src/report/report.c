@@ -20,6 +20,7 @@ static dor_status make(dor_arena *a, const char *folder, const dor_report_meta *
   DOR_TRY(dor_io_mkdirs(folder));
   DOR_TRY(dor_analyse(a, m, p, &x));
   DOR_TRY(dor_write_metrics(&x, folder));
+  DOR_TRY(dor_write_errors(&x, folder));
   DOR_TRY(dor_write_tables(&x, folder));
   DOR_TRY(dor_write_figures(&x, folder));
   DOR_TRY(dor_write_screen(&x, screen));

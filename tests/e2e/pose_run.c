@@ -135,6 +135,10 @@ TEST(pose_run_trains_validates_and_resumes)
   OK(dor_report_run(r.folder, &screen));
   CHECK(strstr(screen.s, "SYNTHETIC") && strstr(screen.s, "seed 4"), "%s", screen.s);
   CHECK(strstr(text_of(r.folder, "metrics.csv"), ",tiny,image,all,4,AP,"), "metrics.csv: %s", text_of(r.folder, "metrics.csv"));
+  CHECK(strstr(text_of(r.folder, "metrics.json"), "\"seed\": 4, \"metric\": \"AP\""), "metrics.json: %s", text_of(r.folder, "metrics.json"));
+  CHECK(strstr(text_of(r.folder, "plots/learning.dat"), "# tiny/seed_4/fold_1: epoch, loss, AP on the validation pictures\n1 "), "learning.dat: %s",
+        text_of(r.folder, "plots/learning.dat"));
+  CHECK(*text_of(r.folder, "plots/learning.gp") && strstr(text_of(r.folder, "report.md"), "## Figures"), "the figures");
   CHECK(*text_of(r.folder, "tables/main.md") && *text_of(r.folder, "report.html") && *text_of(r.folder, "DONE"), "the report");
   OK(dor_report_verify(r.folder, &held));
   CHECK(held.inputs == 2 && !held.absent && !held.unlisted, "%d inputs hold, %d are not here, %d not listed", held.inputs, held.absent, held.unlisted);
