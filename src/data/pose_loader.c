@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "data/picture.h"
+#include "data/pixels.h"
 
 enum { RING = 3, MOST_THREADS = 64 };
 
@@ -84,6 +85,20 @@ static dor_status build(dor_pose_loader *l)
 
 /* ---- a row ---- */
 
+/* Pixels [h,w,c] of row's picture onto its canvas, at the size at which it is held. */
+static dor_status lay(const dor_pose_loader *l, const buffer *b, int32_t row, const dor_picture *p, uint8_t *canvas_of_row)
+{
+  const int32_t h = b->size[2 * row], w = b->size[2 * row + 1];
+  const size_t line = (size_t)w * (size_t)p->c, step = (size_t)l->c.set->w * (size_t)p->c;
+  const bool whole = h == p->h && w == p->w;
+  uint8_t *held = whole ? p->pixels : dor_calloc((size_t)h, line);
+  DOR_NEED(held, NOMEM, "no memory for %d x %d pixels", h, w);
+  dor_status s = whole ? DOR_OK : dor_pixels_resize(p->h, p->w, p->c, p->pixels, h, w, held);
+  for (int32_t y = 0; y < h && !s; y++) memcpy(canvas_of_row + (size_t)y * step, held + (size_t)y * line, line);
+  if (!whole) dor_free(held);
+  return s;
+}
+
 static dor_status read_picture(const dor_pose_loader *l, buffer *b, int32_t row)
 {
   const dor_pose_set *s = l->c.set;
@@ -95,7 +110,7 @@ static dor_status read_picture(const dor_pose_loader *l, buffer *b, int32_t row)
   dor_status status = path ? dor_picture_read_stored(path, 3, &p) : DOR_FAIL(NOMEM, "no memory for a path");
   if (!status && (p.h != im->h || p.w != im->w))
     status = DOR_FAIL(DATA, "%s: %d x %d pixels, %s says %d x %d", path, p.h, p.w, s->coco->path, im->h, im->w);
-  for (int32_t y = 0; y < p.h && !status; y++) memcpy(to + (size_t)y * (size_t)s->w * 3, p.pixels + (size_t)y * (size_t)p.w * 3, (size_t)p.w * 3);
+  if (!status) status = lay(l, b, row, &p, to);
   dor_free(p.pixels);
   dor_arena_release(&a);
   return status;
@@ -106,13 +121,22 @@ static dor_status make_mask(const dor_pose_loader *l, buffer *b, int32_t row)
 {
   const dor_pose_set *s = l->c.set;
   const dor_coco_image *im = &s->coco->image[b->image[row]];
-  uint8_t *to = b->mask + (size_t)row * canvas(l), *ignored = dor_calloc((size_t)im->h, (size_t)im->w);
+  const size_t pixels = (size_t)im->h * (size_t)im->w;
+  uint8_t *ignored = dor_calloc(pixels, 1);
   DOR_NEED(ignored, NOMEM, "no memory for a mask of %d x %d", im->h, im->w);
   dor_status status = dor_coco_ignored(s->coco, b->image[row], ignored);
-  for (int32_t y = 0; y < im->h; y++)
-    for (int32_t x = 0; x < im->w; x++) to[(size_t)y * (size_t)s->w + (size_t)x] = ignored[(size_t)y * (size_t)im->w + (size_t)x] ? 0 : 255;
+  for (size_t i = 0; i < pixels; i++) ignored[i] = ignored[i] ? 0 : 255;
+  if (!status) status = lay(l, b, row, &(dor_picture){im->h, im->w, 1, ignored}, b->mask + (size_t)row * canvas(l));
   dor_free(ignored);
   return status;
+}
+
+/* The path of a crop on an r x r map, from the picture as it is held. */
+static void lay_path(const dor_pose_crop *crop, const dor_coco_image *im, const int32_t size[2], int32_t r, int32_t *path)
+{
+  dor_affine m = dor_affine_crop(crop->x, crop->y, crop->side, crop->deg, r, r);
+  if (size[0] != im->h || size[1] != im->w) m = dor_affine_reduced(&m, (double)im->w / size[1], (double)im->h / size[0]);
+  dor_warp_path(&m, r, r, crop->mirror, path);
 }
 
 static void make_geometry(const dor_pose_loader *l, buffer *b, int32_t row)
@@ -121,14 +145,13 @@ static void make_geometry(const dor_pose_loader *l, buffer *b, int32_t row)
   const int32_t image = b->image[row], in = c->input;
   const dor_coco_image *im = &c->set->coco->image[image];
   const dor_pose_crop crop = dor_pose_draw(c->augment, c->seed, b->epoch, image, im->h, im->w);
-  const dor_affine m = dor_affine_crop(crop.x, crop.y, crop.side, crop.deg, in, in);
-  b->size[2 * row] = im->h, b->size[2 * row + 1] = im->w;
-  dor_warp_path(&m, in, in, crop.mirror, b->path + (size_t)row * 4 * (size_t)in);
+  int32_t *size = b->size + 2 * row;
+  dor_pose_held(c->set, im->h, im->w, &size[0], &size[1]);
+  lay_path(&crop, im, size, in, b->path + (size_t)row * 4 * (size_t)in);
   for (int32_t s = 0; s < c->n_scales; s++) {
     const int32_t r = c->map[s];
-    const dor_affine to_map = dor_affine_crop(crop.x, crop.y, crop.side, crop.deg, r, r);
     int32_t people;
-    dor_warp_path(&to_map, r, r, crop.mirror, b->path_map[s] + (size_t)row * 4 * (size_t)r);
+    lay_path(&crop, im, size, r, b->path_map[s] + (size_t)row * 4 * (size_t)r);
     dor_pose_joints(c->set, image, &crop, r, c->people, b->joint[s] + (size_t)row * people_size(l, 3), &people);
   }
   dor_pose_tags(b->joint[0] + (size_t)row * people_size(l, 3), c->people, c->set->keypoints->k, c->map[0], b->tag + (size_t)row * people_size(l, 2));
@@ -230,6 +253,8 @@ dor_status dor_pose_loader_new(dor_pose_loader **out, const dor_pose_loader_cfg 
 }
 
 int64_t dor_pose_loader_batches(const dor_pose_loader *l) { return l->batches; }
+
+size_t dor_pose_loader_bytes(const dor_pose_loader_cfg *c) { return (size_t)RING * (size_t)c->batch * 4 * (size_t)c->set->h * (size_t)c->set->w; }
 
 dor_status dor_pose_loader_seek(dor_pose_loader *l, int64_t epoch, int64_t batch)
 {

@@ -25,7 +25,7 @@ typedef struct dor_pose_loader_cfg {
 typedef struct dor_pose_batch { /* borrowed until the next call */
   const uint8_t *picture;       /* [batch,H,W,3], H, W of the set; RGB */
   const uint8_t *mask;          /* [batch,H,W,1] 255 where the loss counts, 0 on crowds and people without joints */
-  const int32_t *size;          /* [batch,2] height, width */
+  const int32_t *size;          /* [batch,2] height, width, as they are held */
   const int32_t *path;          /* [batch,4 input] to the input */
   const int32_t *path_map[DOR_POSE_SCALES]; /* [batch,4 map] to each output */
   const int32_t *joint[DOR_POSE_SCALES];    /* [batch,people,K,3] on each output */
@@ -36,6 +36,8 @@ typedef struct dor_pose_batch { /* borrowed until the next call */
 typedef struct dor_pose_loader dor_pose_loader;
 /* Keeps what c points to. errors RANGE: nothing to load, or nothing left by drop_last; NOMEM */
 DOR_MUST dor_status dor_pose_loader_new(dor_pose_loader **out, const dor_pose_loader_cfg *c);
+/* Of the pictures and masks that wait their turn. */
+size_t dor_pose_loader_bytes(const dor_pose_loader_cfg *c);
 int64_t dor_pose_loader_batches(const dor_pose_loader *l);                       /* per epoch */
 DOR_MUST dor_status dor_pose_loader_seek(dor_pose_loader *l, int64_t epoch, int64_t batch);
 /* errors DATA, IO: a picture that cannot be read, or is of another size than its annotation says */

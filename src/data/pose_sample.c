@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "data/pose_sample.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -47,6 +48,27 @@ dor_status dor_pose_set_make(dor_arena *a, const dor_coco *c, int32_t category, 
   return dor_coco_check_pictures(c, folder);
 }
 
+static int32_t side_of(int32_t rule, int32_t h, int32_t w) { return (rule == DOR_SIDE_SHORT) == (h < w) ? h : w; }
+
+void dor_pose_held(const dor_pose_set *s, int32_t h, int32_t w, int32_t *held_h, int32_t *held_w)
+{
+  const double most = s->enough > 0 ? floor(side_of(s->rule, h, w) / s->enough) : 1;
+  const int32_t n = most > 1 ? (int32_t)most : 1;
+  *held_h = (h + n - 1) / n, *held_w = (w + n - 1) / n;
+}
+
+void dor_pose_set_reduce(dor_pose_set *s, const dor_pose_augment_cfg *c, int32_t input)
+{
+  s->enough = input / c->scale_min, s->rule = (int32_t)c->side;
+  s->h = s->w = 0;
+  for (int32_t i = 0; i < s->n; i++) {
+    const dor_coco_image *im = &s->coco->image[s->image[i]];
+    int32_t h, w;
+    dor_pose_held(s, im->h, im->w, &h, &w);
+    s->h = h > s->h ? h : s->h, s->w = w > s->w ? w : s->w;
+  }
+}
+
 /* ---- the crop ---- */
 
 static double between(uint32_t bits, double lo, double hi) { return lo + (hi - lo) * (double)dor_rng_unit(bits); }
@@ -63,8 +85,7 @@ dor_pose_crop dor_pose_draw(const dor_pose_augment_cfg *c, uint64_t seed, uint64
 {
   const uint64_t key = dor_rng_key(seed, dor_hash_name("pose crop")), at = 2 * (uint64_t)(uint32_t)image;
   const dor_rng4 a = dor_philox(key, epoch, at), b = dor_philox(key, epoch, at + 1);
-  const bool lower = h < w;
-  dor_pose_crop p = {.x = w / 2.0, .y = h / 2.0, .side = c->side == DOR_SIDE_SHORT ? (lower ? h : w) : (lower ? w : h)};
+  dor_pose_crop p = {.x = w / 2.0, .y = h / 2.0, .side = side_of((int32_t)c->side, h, w)};
   p.side *= between(a.v[0], c->scale_min, c->scale_max);
   p.deg = between(a.v[1], -c->rotate_deg, c->rotate_deg);
   p.x += shift_of(a.v[2], c->shift * p.side / 200);

@@ -26,12 +26,19 @@ typedef struct dor_pose_set {
   int32_t category;
   int32_t n;
   const int32_t *image;         /* [n] images that have an annotation of the category, in file order */
-  int32_t h, w;                 /* largest height and width among them */
+  double enough;                /* pixels that the side of the crop (augment.side) must keep; 0: pictures are held as they are */
+  int32_t rule;                 /* augment.side */
+  int32_t h, w;                 /* largest height and width among them, as they are held */
   int32_t people;               /* most people with joints in one picture; at least 1 */
 } dor_pose_set;
 
 /* errors DATA: another number of keypoints, no picture with an annotation; NOTFOUND: a missing picture file; NOMEM */
 DOR_MUST dor_status dor_pose_set_make(dor_arena *a, const dor_coco *c, int32_t category, const dor_keypoints *k, const char *folder, dor_pose_set *out);
+
+/* Hold large pictures smaller from now on: each pixel held is the mean of n x n (dor_pose_held), the largest n at which even the
+ * tightest crop has a pixel for each of the input's. Pictures below twice that size, COCO's among them, are held as they are. */
+void dor_pose_set_reduce(dor_pose_set *s, const dor_pose_augment_cfg *c, int32_t input);
+void dor_pose_held(const dor_pose_set *s, int32_t h, int32_t w, int32_t *held_h, int32_t *held_w);
 
 typedef struct dor_pose_crop { /* a square of the picture, turned, perhaps mirrored afterwards */
   double x, y, side, deg;

@@ -22,6 +22,12 @@ void dor_affine_apply(const dor_affine *a, double x, double y, double out[2])
   out[1] = a->m[3] * x + a->m[4] * y + a->m[5];
 }
 
+dor_affine dor_affine_reduced(const dor_affine *a, double sx, double sy)
+{
+  const double *m = a->m, x = 0.5 * sx - 0.5, y = 0.5 * sy - 0.5; /* the middle of the first pixel */
+  return (dor_affine){{m[0] * sx, m[1] * sy, m[0] * x + m[1] * y + m[2], m[3] * sx, m[4] * sy, m[3] * x + m[4] * y + m[5]}};
+}
+
 /* Scale and shift the square onto the output, then turn it about the output's middle. */
 dor_affine dor_affine_crop(double x, double y, double side, double deg, int32_t h, int32_t w)
 {

@@ -18,6 +18,9 @@ typedef struct dor_affine { double m[6]; } dor_affine; /* x' = m0 x + m1 y + m2;
 dor_affine dor_affine_inverse(dor_affine a);
 void dor_affine_apply(const dor_affine *a, double x, double y, double out[2]);
 
+/* `a` for a picture whose pixels are the means of sx x sy of the one it was made for. */
+dor_affine dor_affine_reduced(const dor_affine *a, double sx, double sy);
+
 /* A square of `side` source pixels about (x, y), turned by deg, onto h x w: HigherHRNet's training crop. */
 dor_affine dor_affine_crop(double x, double y, double side, double deg, int32_t h, int32_t w);
 

@@ -310,6 +310,7 @@ static dor_status set_up(job *j)
                            .drop_last = t->last == DOR_LAST_DROP, .input = (int32_t)p->pose.input, .n_scales = j->t->n_maps,
                            .people = (int32_t)p->pose.people};
   memcpy(c.map, j->t->map, sizeof c.map);
+  j->cell->peak_mib += (double)dor_pose_loader_bytes(&c) / 1048576;
   DOR_TRY(dor_pose_loader_new(&j->loader, &c));
   j->schedule = (dor_schedule_cfg){.rule = (dor_schedule_rule)t->schedule, .lr = t->lr, .gamma = t->gamma, .floor = t->floor, .n_at = t->at.n, .at = t->at.v,
                                    .every = t->every, .warmup_epochs = t->warmup, .epochs = t->epochs,

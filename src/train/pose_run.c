@@ -192,7 +192,7 @@ static dor_status one_step(dor_pose_trainer *t, const dor_pose_batch *b, const d
 }
 
 /* One step on the first batch, after one that warms up. */
-static dor_status time_step(course *c, double *step_s, int64_t *batches)
+static dor_status time_step(course *c, double *step_s, int64_t *batches, size_t *loader_bytes)
 {
   const dor_pose_plan *p = c->study.plan;
   dor_pose_loader *l;
@@ -202,6 +202,7 @@ static dor_status time_step(course *c, double *step_s, int64_t *batches)
                              .input = (int32_t)p->pose.input, .n_scales = c->trainer.n_maps, .people = (int32_t)p->pose.people};
   memcpy(cfg.map, c->trainer.map, sizeof cfg.map);
   DOR_TRY(dor_replica_init(&c->trainer.replica, 1));
+  *loader_bytes = dor_pose_loader_bytes(&cfg);
   DOR_TRY(dor_pose_loader_new(&l, &cfg));
   dor_status status = dor_pose_loader_next(l, &b);
   for (int i = 0; i < 2 && !status; i++) {
@@ -217,15 +218,16 @@ static dor_status time_step(course *c, double *step_s, int64_t *batches)
 static dor_status measure(course *c, dor_arena *a, dor_dry_run *out)
 {
   int64_t batches = 0;
+  size_t loader_bytes = 0;
   DOR_TRY(begin(c));
   dor_dry_arm *arm = dor_arena_alloc(a, sizeof *arm);
   DOR_NEED(arm, NOMEM, "no memory for a dry run");
-  DOR_TRY(time_step(c, &arm->step_s, &batches));
+  DOR_TRY(time_step(c, &arm->step_s, &batches, &loader_bytes));
   arm->name = dor_arena_str(a, c->study.plan->net.name);
   DOR_NEED(arm->name, NOMEM, "no memory for a dry run");
   for (int32_t i = 0; i < c->n; i++) arm->cells += chosen(c, &c->cell[i]);
   arm->parameters = dor_params_count(&c->trainer.net.params, false);
-  arm->bytes = dor_pose_trainer_bytes(&c->trainer);
+  arm->bytes = dor_pose_trainer_bytes(&c->trainer) + loader_bytes;
   arm->total_s = arm->step_s * (double)batches * (double)c->study.plan->train.epochs * arm->cells;
   *out = (dor_dry_run){.n_arms = 1, .cells = arm->cells, .arm = arm, .instance_bytes = arm->bytes, .total_bytes = arm->bytes, .step_s = arm->step_s,
                        .total_s = arm->total_s, .jobs = 1, .threads = (int32_t)c->study.plan->cpu.threads};

@@ -132,6 +132,7 @@ static dor_status make(dor_pose_study *s)
   DOR_TRY(dor_coco_person(&s->train, category, &trained));
   DOR_TRY(dor_coco_person(&s->valid, category, &s->valid_category));
   DOR_TRY(dor_pose_set_make(&s->arena, &s->train, trained, &p->keypoints, p->train_folder, &s->set));
+  dor_pose_set_reduce(&s->set, &p->augment, (int32_t)p->pose.input);
   DOR_TRY(dor_keypoints_check(&p->keypoints, &s->valid, s->valid_category));
   DOR_NEED(s->valid.n_images, DATA, "%s: no images to validate on", s->valid.path);
   DOR_TRY(look_at_weights(s));

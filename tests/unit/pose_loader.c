@@ -4,6 +4,7 @@
  * refuses. Pictures are PNG files of one colour each, so that a row shows whose it is. */
 #include "tests/test.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,6 +158,52 @@ TEST(pose_loader_rows_are_what_the_file_says)
   }
   for (int i = 0; i < PICTURES; i++) CHECK(seen[i] >= 1 && seen[i] <= 2, "picture %d was seen %d times in an epoch", i, seen[i]);
   dor_pose_loader_free(l);
+  close_world(&w);
+}
+
+/* The first row of a loader without any augmentation, copied. */
+typedef struct first { int32_t image, size[2], path[4 * 8], joint[4 * 9]; uint8_t corner, mask[3]; } first;
+
+static first first_of(const world *w)
+{
+  first f;
+  dor_pose_loader *l;
+  dor_pose_batch b;
+  dor_pose_loader_cfg c = loader_of(w, 0);
+  c.input = 8, c.map[0] = 2, c.map[1] = 4;
+  OK(dor_pose_loader_new(&l, &c));
+  OK(dor_pose_loader_next(l, &b));
+  f.image = b.image[0];
+  memcpy(f.size, b.size, sizeof f.size), memcpy(f.path, b.path, sizeof f.path), memcpy(f.joint, b.joint[1], sizeof f.joint);
+  f.corner = b.picture[((size_t)(f.size[0] - 1) * (size_t)w->set.w + (size_t)f.size[1]) * 3 - 1];
+  f.mask[0] = b.mask[0], f.mask[1] = b.mask[f.size[1] / 2 + 1], f.mask[2] = b.mask[f.size[1] - 1];
+  CHECK(dor_pose_loader_bytes(&c) == (size_t)(3 * BATCH * 4 * w->set.h * w->set.w), "%zu bytes", dor_pose_loader_bytes(&c));
+  dor_pose_loader_free(l);
+  return f;
+}
+
+/* A picture of at least twice the pixels that its tightest crop needs is held smaller; the crop shows the same. */
+TEST(pose_loader_holds_large_pictures_smaller)
+{
+  world w;
+  open_world(&w, "pose_held");
+  w.augment = (dor_pose_augment_cfg){.side = DOR_SIDE_SHORT, .scale_min = 0.5, .scale_max = 0.5};
+  const first whole = first_of(&w);
+  dor_pose_set_reduce(&w.set, &w.augment, 3); /* the short side must keep 6 pixels: 20 x 40 becomes 7 x 14 */
+  const first held = first_of(&w);
+  const int h = height(whole.image), v = width(whole.image), n = (h < v ? h : v) / 6;
+  const double sx = (double)v / held.size[1], sy = (double)h / held.size[0];
+  CHECK(w.set.h < 20 && w.set.w <= 20 && n > 1 && held.image == whole.image, "held at up to %d x %d", w.set.h, w.set.w);
+  CHECK(held.size[0] == (h + n - 1) / n && held.size[1] == (v + n - 1) / n && held.corner == whole.corner, "%d x %d of %d x %d", held.size[0], held.size[1], h, v);
+  CHECK(held.mask[0] == 0 && held.mask[1] == 255 && held.mask[2] < 255, "mask: %d %d %d", held.mask[0], held.mask[1], held.mask[2]);
+  CHECK(!memcmp(held.joint, whole.joint, sizeof held.joint), "the joints moved");
+  for (int i = 0; i < 8; i++)
+    for (int j = 0; j < 8; j++) { /* where each pixel of the crop comes from */
+      const double x = (whole.path[j] + whole.path[16 + i] - 16) / 1024.0, y = (whole.path[8 + j] + whole.path[24 + i] - 16) / 1024.0;
+      const double hx = (held.path[j] + held.path[16 + i] - 16) / 1024.0, hy = (held.path[8 + j] + held.path[24 + i] - 16) / 1024.0;
+      const double off = fmax(fabs((hx + 0.5) * sx - 0.5 - x), fabs((hy + 0.5) * sy - 0.5 - y));
+      CHECK(off < 0.02, "pixel %d, %d of the crop comes from %.3f %.3f, wanted %.3f %.3f", i, j, (hx + 0.5) * sx - 0.5, (hy + 0.5) * sy - 0.5, x, y);
+    }
   close_world(&w);
 }
 
