@@ -235,8 +235,8 @@ static dor_status write_figures(job *j, const dor_pose_figures *f)
   for (int i = 0; i < DOR_KP_COCO; i++) {
     dor_csv_put(&s, dor_kp_coco[i].name, false);
     dor_csv_put_real(&s, f->value[i], false);
-    dor_csv_put_real(&s, f->lo[i], false);
-    dor_csv_put_real(&s, f->hi[i], false);
+    dor_csv_put_real(&s, f->interval[i].lo, false);
+    dor_csv_put_real(&s, f->interval[i].hi, false);
     dor_csv_put_int(&s, f->images, false);
     dor_csv_put_int(&s, f->people, false);
     dor_csv_put_int(&s, f->found, false);

@@ -2,16 +2,14 @@
 #include "train/pose_validate.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/io.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "data/picture.h"
 #include "pose/infer.h"
 
 enum { TOGETHER = 16 }; /* pictures that are handed over at once: those of one size run together */
+static const uint64_t bootstrap_seed = 2026;
 
 /* Validation wants a box of everybody, also where the figures could do without. */
 static dor_status check_people(const dor_coco *c, int32_t category)
@@ -117,49 +115,14 @@ static dor_status find_all(const dor_pose_study *s, dor_pose_trainer *t, const i
 
 /* ---- figures ---- */
 
-static int rising(const void *a, const void *b)
-{
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-/* Percentiles of one figure's replicates; undefined ones are left out. */
-static void limits(double *v, int64_t n, double level, double *lo, double *hi)
-{
-  int64_t k = 0;
-  for (int64_t i = 0; i < n; i++)
-    if (!isnan(v[i])) v[k++] = v[i];
-  if (!k) return;
-  qsort(v, (size_t)k, sizeof *v, rising);
-  *lo = v[(int64_t)floor((1 - level) / 2 * (double)(k - 1))];
-  *hi = v[(int64_t)ceil((1 + level) / 2 * (double)(k - 1))];
-}
-
-static dor_status bootstrap(dor_arena *a, const dor_pose_study *s, const dor_kp_matches *m, int64_t n, dor_pose_figures *out)
-{
-  const int32_t images = m->n_images;
-  int32_t *times = dor_arena_alloc(a, (size_t)images * sizeof *times);
-  double *v = dor_arena_alloc(a, (size_t)n * DOR_KP_COCO * sizeof *v);
-  DOR_NEED(times && v, NOMEM, "no memory for %lld replicates", (long long)n);
-  for (int64_t r = 0; r < n; r++) {
-    double one[DOR_KP_COCO];
-    dor_rng rng = dor_rng_stream(2026, dor_hash_name("pose bootstrap"), (uint64_t)r);
-    memset(times, 0, (size_t)images * sizeof *times);
-    for (int32_t i = 0; i < images; i++) times[dor_rng_below(&rng, (uint32_t)images)]++;
-    DOR_TRY(dor_kp_figures(m, DOR_KP_COCO, dor_kp_coco, times, one));
-    for (int f = 0; f < DOR_KP_COCO; f++) v[(int64_t)f * n + r] = one[f];
-  }
-  for (int f = 0; f < DOR_KP_COCO; f++) limits(v + (int64_t)f * n, n, s->plan->top.level, &out->lo[f], &out->hi[f]);
-  return DOR_OK;
-}
-
 static dor_status judge(dor_arena *a, const dor_pose_study *s, const dor_kp_truth *t, const found *f, int64_t replicates, dor_pose_figures *out)
 {
   dor_kp_matches m;
   const dor_kp_found d = {.n = f->n, .image = f->image, .joint = f->joint, .score = f->score};
   DOR_TRY(dor_kp_match_all(a, t, &d, &m));
   DOR_TRY(dor_kp_figures(&m, DOR_KP_COCO, dor_kp_coco, NULL, out->value));
-  return replicates ? bootstrap(a, s, &m, replicates, out) : DOR_OK;
+  if (!replicates) return DOR_OK;
+  return dor_kp_intervals(&m, DOR_KP_COCO, dor_kp_coco, (int32_t)replicates, bootstrap_seed, s->plan->top.level, out->interval);
 }
 
 dor_status dor_pose_validate(const dor_pose_study *s, dor_pose_trainer *t, int64_t replicates, dor_pose_figures *out, dor_str *results)
@@ -168,7 +131,7 @@ dor_status dor_pose_validate(const dor_pose_study *s, dor_pose_trainer *t, int64
   int32_t *rank;
   dor_kp_truth truth;
   found f = {.k = s->plan->keypoints.k};
-  for (int i = 0; i < DOR_KP_COCO; i++) out->value[i] = out->lo[i] = out->hi[i] = NAN;
+  for (int i = 0; i < DOR_KP_COCO; i++) out->value[i] = NAN, out->interval[i] = (dor_interval){NAN, NAN, ""};
   dor_status status = check_people(&s->valid, s->valid_category);
   if (!status) status = dor_kp_places(&a, &s->valid, &rank);
   if (!status) status = dor_kp_truth_of(&a, &s->valid, s->valid_category, s->plan->keypoints.sigma, false, &truth);

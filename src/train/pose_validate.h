@@ -10,7 +10,8 @@
 #include "train/pose_study.h"
 
 typedef struct dor_pose_figures {
-  double value[DOR_KP_COCO], lo[DOR_KP_COCO], hi[DOR_KP_COCO]; /* NaN: nobody of that size; lo, hi NaN without replicates */
+  double value[DOR_KP_COCO];   /* NaN: nobody of that size */
+  dor_interval interval[DOR_KP_COCO]; /* NaN without replicates, and where they are all equal */
   int32_t images, people, found;
 } dor_pose_figures;
 
