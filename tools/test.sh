@@ -6,6 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 jobs=$(nproc 2>/dev/null || echo 2)
 began=0
+export WERROR=-Werror
 now() { date +%s; }
 took() { [ "$began" = 0 ] || echo "-- $(($(now) - began)) s"; }
 say() { took; began=$(now); printf '\n== %s\n' "$*"; }
