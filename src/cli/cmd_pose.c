@@ -352,7 +352,8 @@ static void say_done(const job *j)
   const dor_finder_times *t = dor_finder_time(j->finder);
   double n = t->pictures ? (double)t->pictures : 1;
   dor_say(j->c, "wrote %s: %lld %s in %lld %s, %lld of them without anybody%s", j->c->out, (long long)j->people, j->own.single ? "sightings" : "people",
-          (long long)t->pictures, j->n_videos ? "frames" : "pictures", (long long)j->empty, j->form == DOR_POSE_COCO ? "; image ids: see dorsum pose --help" : "");
+          (long long)t->pictures, j->n_videos ? "frames" : "pictures", (long long)j->empty,
+          j->form == DOR_POSE_COCO ? "; image ids: see dorsum pose --help" : "");
   if (j->skipped) dor_say(j->c, "left out: %d %s that cannot be used", j->skipped, j->n_videos ? "pictures and videos" : "pictures");
   dor_say(j->c, "a %s: network %.3f s, maps %.3f s, people %.3f s; programs %.1f s in all, %.0f MiB planned", j->n_videos ? "frame" : "picture",
           t->net_s / n, t->aggregate_s / n, t->group_s / n, t->build_s, (double)dor_finder_bytes(j->finder) / 1048576.0);

@@ -36,7 +36,8 @@ typedef struct shot { dor_watched w; dor_track t; dor_watched_frame frame[MOST];
 /* A person who stands (odd frames) or bends by 90 degrees and looks to the right, n frames. */
 static void shoot(shot *s, int32_t n, double begin_s)
 {
-  static const double standing[K][2] = {{108, 20}, {100, 30}, {100, 30}, {100, 60}, {100, 100}}, bent[K][2] = {{140, 64}, {130, 60}, {130, 60}, {100, 60}, {100, 100}};
+  static const double standing[K][2] = {{108, 20}, {100, 30}, {100, 30}, {100, 60}, {100, 100}};
+  static const double bent[K][2] = {{140, 64}, {130, 60}, {130, 60}, {100, 60}, {100, 100}};
   *s = (shot){.w = {.n = n, .k = K, .frame = s->frame, .video = {.w = 320, .h = 240}}, .t = {.n = n, .k = K, .joint = s->joint, .state = s->state}};
   for (int32_t i = 0; i < n; i++) {
     s->frame[i].time_s = begin_s + i / 25.0;

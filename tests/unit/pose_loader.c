@@ -194,7 +194,8 @@ TEST(pose_loader_holds_large_pictures_smaller)
   const int h = height(whole.image), v = width(whole.image), n = (h < v ? h : v) / 6;
   const double sx = (double)v / held.size[1], sy = (double)h / held.size[0];
   CHECK(w.set.h < 20 && w.set.w <= 20 && n > 1 && held.image == whole.image, "held at up to %d x %d", w.set.h, w.set.w);
-  CHECK(held.size[0] == (h + n - 1) / n && held.size[1] == (v + n - 1) / n && held.corner == whole.corner, "%d x %d of %d x %d", held.size[0], held.size[1], h, v);
+  CHECK(held.size[0] == (h + n - 1) / n && held.size[1] == (v + n - 1) / n && held.corner == whole.corner,
+        "%d x %d of %d x %d", held.size[0], held.size[1], h, v);
   CHECK(held.mask[0] == 0 && held.mask[1] == 255 && held.mask[2] < 255, "mask: %d %d %d", held.mask[0], held.mask[1], held.mask[2]);
   CHECK(!memcmp(held.joint, whole.joint, sizeof held.joint), "the joints moved");
   for (int i = 0; i < 8; i++)
