@@ -120,7 +120,7 @@ $(B)/emu/%.o: %.cu
 	@mkdir -p $(dir $@)
 	$(Q)$(CXX) -x c++ $(CXXFLAGS_EMU) -MMD -MP -c $< -o $@
 
-# ... and for a GPU; what ptxas says of registers and spills lies beside each object (tools/ptxas.sh).
+# ... and for a GPU; what ptxas says of registers and spills lies beside each object.
 $(B)/cuda/%.o: %.cu
 	@mkdir -p $(dir $@)
 	$(Q)$(CUDA_HOME)/bin/nvcc $(NVCCFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@ 2>$(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }

@@ -10,7 +10,7 @@
 #include "backend/cuda/cuda.h"
 
 static int32_t device = -1; /* -1: not open */
-static char device_name[256];
+static char device_name[264];
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- errors ---- */
