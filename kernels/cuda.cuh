@@ -83,7 +83,7 @@ __device__ __forceinline__ float cu_warp_sum(float v)
 }
 
 /* The sum over a block, in every thread; all threads of the block must come. The same order, so the same bits, each time. */
-__device__ __forceinline__ float cu_block_sum(float v)
+static __device__ __forceinline__ float cu_block_sum(float v)
 {
   __shared__ float part[32];
   unsigned lane = threadIdx.x & 31u, warp = threadIdx.x >> 5, warps = (blockDim.x + 31u) >> 5;
