@@ -150,7 +150,8 @@ fuzz:
 	$(Q)for f in $(FUZZ); do mkdir -p build/fuzz/$$f.corpus; build/fuzz/$$f -max_total_time=$(FUZZ_S) -timeout=5 build/fuzz/$$f.corpus $(FUZZ_SEEDS) || exit 1; done
 bench: all
 	$(Q)tools/bench.sh
-floors: all
+floors: # from a clean tree it builds everything: by all cores
+	$(Q)$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) --no-print-directory all
 	$(Q)tools/floors.sh
 	$(Q)B=$(B) tools/floors_nm.sh
 lint:

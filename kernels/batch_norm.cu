@@ -2,14 +2,12 @@
  *
  * Batch norm in pieces and fused with the ReLU and the residual around it. All of it is bound by memory: statistics and
  * gradient sums read their maps once, the rest is one pass that reads each map once and writes one. */
-#include "kernels/columns.cuh"
+#include "kernels/batch_norm.cuh"
 
 namespace {
 
 int32_t channels_of(dor_shape s) { return s.d[s.n - 1]; }
 int64_t rows_of(dor_shape s) { return dor_shape_size(s) / channels_of(s); }
-
-__device__ __forceinline__ float inverse_sd(float var, float eps) { return 1.0f / sqrtf(var + eps); }
 
 /* ---- statistics ---- */
 
@@ -185,18 +183,6 @@ template <class T, int V> struct gradient_rows {
 #pragma unroll
     for (int i = 0; i < V; i++) l.mean[i] = mean[channel + i];
     return l;
-  }
-};
-
-struct fold_gradient {
-  const float *var;
-  float eps, *dgamma, *dbeta;
-  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, var, dgamma, dbeta); }
-  __device__ __forceinline__ void take(int32_t, double (&)[2]) const {}
-  __device__ __forceinline__ void end(int32_t channel, const double (&sum)[2]) const
-  {
-    dgamma[channel] = (float)(sum[0] / sqrt((double)var[channel] + (double)eps));
-    dbeta[channel] = (float)sum[1];
   }
 };
 

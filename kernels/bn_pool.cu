@@ -2,7 +2,7 @@
  *
  * Batch norm, ReLU and 2x2 max pool in one pass over the map, and their backward: one pass for the sums, one for the
  * map's gradient. A thread has a window, and 16 bytes of channels where they allow. */
-#include "kernels/columns.cuh"
+#include "kernels/batch_norm.cuh"
 #include "kernels/index.cuh"
 
 namespace {
@@ -65,18 +65,13 @@ template <class T, int V> struct pool_lane {
   }
   __device__ __forceinline__ void store(int64_t, int64_t to, const in &v) const
   {
-    float best[V] = {};
-    int where[V] = {};
+    largest<V> best;
 #pragma unroll
     for (int i = 0; i < V; i++) {
 #pragma unroll
-      for (int at = 0; at < 4; at++) {
-        const float r = (v.x[at][i] - mean[i]) * scale[i] + shift[i];
-        if (r > best[i]) best[i] = r, where[i] = at; /* the ReLU: best begins at 0 */
-      }
+      for (int at = 0; at < 4; at++) best.take(i, at, (v.x[at][i] - mean[i]) * scale[i] + shift[i]);
     }
-    cu_store(p + to, best);
-    cu_store_bytes(arg + to, where);
+    best.store(p + to, arg + to);
   }
 };
 
@@ -183,18 +178,6 @@ template <class T, int V> struct pool_sum_rows {
   }
 };
 
-struct fold_pool {
-  const float *var;
-  float eps, *dgamma, *dbeta;
-  __device__ __forceinline__ void to_model(size_t stride) { cu_to_model(stride, var, dgamma, dbeta); }
-  __device__ __forceinline__ void take(int32_t, double (&)[2]) const {}
-  __device__ __forceinline__ void end(int32_t channel, const double (&sum)[2]) const
-  {
-    dgamma[channel] = (float)(sum[0] / sqrt((double)var[channel] + (double)eps));
-    dbeta[channel] = (float)sum[1];
-  }
-};
-
 /* dx = a g + slope (x - mean) + rest in a cell's pixels; g is not 0 only where the largest stood. */
 template <class T, int V> struct spread_lane {
   enum { BATCH = 1 };
@@ -235,7 +218,7 @@ template <class T, int V> struct spread_rows {
 #pragma unroll
     for (int i = 0; i < V; i++) {
       const int32_t k = channel + i;
-      const float inverse = 1.0f / sqrtf(b.var[k] + b.eps);
+      const float inverse = inverse_sd(b.var[k], b.eps);
       l.mean[i] = b.mean[k];
       l.a[i] = b.gamma[k] * inverse;
       l.slope[i] = -l.a[i] * inverse * (b.dgamma[k] / b.pixels);
@@ -248,7 +231,7 @@ template <class T, int V> struct spread_rows {
 template <class T, int V> void backward(const dor_call *c)
 {
   const pool_sum_rows<T, V> in = {back_of<T>(c, false)};
-  const fold_pool of = {in.b.var, in.b.eps, in.b.dgamma, in.b.dbeta};
+  const fold_gradient of = {in.b.var, in.b.eps, in.b.dgamma, in.b.dbeta};
   launch_sums<2, V>(c, in.b.s.count, in.b.s.channels, in, of);
   const spread_rows<T, V> spread = {back_of<T>(c, true)};
   launch_each_row<V>(c, spread.b.s.count, spread.b.s.channels, spread);

@@ -3,7 +3,7 @@
  * The first block of a silhouette net without its map: 3x3 convolution of one channel, batch norm, ReLU, 2x2 max pool,
  * forward and backward, as stem.h says: moments and gradients come from the products of a pixel's 9 neighbours. These are
  * summed in double, in which the product of two floats is exact, so that a picture far from 0 keeps its variance. */
-#include "kernels/columns.cuh"
+#include "kernels/batch_norm.cuh"
 #include "kernels/index.cuh"
 
 namespace {
@@ -182,8 +182,7 @@ template <class T, int V> struct stem_lane {
   }
   __device__ __forceinline__ void store(int64_t, int64_t to, const in &v) const
   {
-    float best[V] = {};
-    int where[V] = {};
+    largest<V> best;
 #pragma unroll
     for (int i = 0; i < V; i++) {
 #pragma unroll
@@ -191,11 +190,10 @@ template <class T, int V> struct stem_lane {
         float y = shift[i];
 #pragma unroll
         for (int t = 0; t < TAPS; t++) y += v.v[(at / 2 + t / 3) * 4 + at % 2 + t % 3] * w[t][i];
-        if (y > best[i]) best[i] = y, where[i] = at; /* the ReLU: best begins at 0 */
+        best.take(i, at, y);
       }
     }
-    cu_store(p + to, best);
-    cu_store_bytes(arg + to, where);
+    best.store(p + to, arg + to);
   }
 };
 

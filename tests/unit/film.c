@@ -43,3 +43,12 @@ void film_turn_header(const char *from, const char *to)
   OK(dor_io_write(to, text, n));
   dor_free(text);
 }
+
+void film_cut(const char *from, const char *to, double share)
+{
+  char *text;
+  size_t n;
+  OK(dor_io_read(from, 1 << 24, &text, &n));
+  OK(dor_io_write(to, text, (size_t)(share * (double)n)));
+  dor_free(text);
+}

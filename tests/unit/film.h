@@ -11,5 +11,6 @@ bool film_runs(const char *const argv[]);                  /* a program, quietly
 bool film_have_ffmpeg(void);
 /* Put a quarter turn into the track header of an mp4, as telephones do: the stored picture is to be turned clockwise. */
 void film_turn_header(const char *from, const char *to);
+void film_cut(const char *from, const char *to, double share); /* a copy of its first bytes, as a broken transfer leaves */
 
 #endif

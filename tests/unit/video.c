@@ -195,15 +195,6 @@ static void refused(const char *path, int code, const char *says)
         s ? dor_errmsg() : "read", says);
 }
 
-static void cut(const char *from, const char *to, double share)
-{
-  char *text;
-  size_t n;
-  OK(dor_io_read(from, 1 << 24, &text, &n));
-  OK(dor_io_write(to, text, (size_t)(share * (double)n)));
-  dor_free(text);
-}
-
 TEST(video_damage_is_an_error)
 {
   if (!film_have_ffmpeg()) SKIP("8 files: ffmpeg is not installed");
@@ -221,10 +212,10 @@ TEST(video_damage_is_an_error)
   REQUIRE(!mkfifo(film_in(dir, "fifo.mp4"), 0600), "mkfifo");
   refused(film_in(dir, "fifo.mp4"), 3, "not a regular file");
   make_film(whole, H, W, 100, NULL, NULL);
-  cut(whole, part, 0.6);
+  film_cut(whole, part, 0.6);
   refused(part, 3, "part.mp4: frame ");
   REQUIRE(film_runs(copy), "ffmpeg");
-  cut(other, film_in(dir, "part.mkv"), 0.5);
+  film_cut(other, film_in(dir, "part.mkv"), 0.5);
   refused(film_in(dir, "part.mkv"), 3, "part.mkv: ");
   CHECK(no_child_left(), "a child program is left");
 }

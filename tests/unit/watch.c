@@ -193,15 +193,6 @@ TEST(watch_odd_clips_have_the_keypoints_of_their_film)
   close_eye(&e);
 }
 
-static void cut(const char *from, const char *to, double share)
-{
-  char *text;
-  size_t n;
-  OK(dor_io_read(from, 1 << 24, &text, &n));
-  OK(dor_io_write(to, text, (size_t)(share * (double)n)));
-  dor_free(text);
-}
-
 TEST(watch_follows_one_person_and_gives_up_on_damage)
 {
   if (!film_have_ffmpeg()) SKIP("2 clips: ffmpeg is not installed");
@@ -219,7 +210,7 @@ TEST(watch_follows_one_person_and_gives_up_on_damage)
     const double time_s = i / K / 25.0, off = hypot((double)t.joint[3 * i] - joint_x(i % K, time_s), (double)t.joint[3 * i + 1] - joint_y(i % K, time_s));
     CHECK(t.state[i] == DOR_TRACK_SEEN && off < 1.5, "frame %d, %s: %.2f pixels off", i / K, names[i % K], off);
   }
-  cut(film, part, 0.8);
+  film_cut(film, part, 0.8);
   CHECK(dor_watch_video(e.finder, part, 3, &e.arena, NULL, NULL, &w) == DOR_E_DATA && !w.frame && strstr(dor_errmsg(), "part.mp4"), "%s", dor_errmsg());
   CHECK(dor_watch_video(e.finder, film_in(dir, "none.mp4"), 3, &e.arena, NULL, NULL, &w) == DOR_E_NOTFOUND && !w.frame, "%s", dor_errmsg());
   close_eye(&e);
