@@ -97,6 +97,7 @@ typedef struct dor_blocks { /* a model's memory: what an instance reads and writ
 } dor_blocks;
 
 typedef struct dor_instance dor_instance;
+size_t dor_instance_bytes(const dor_program *p, int32_t models); /* of the backend's memory: pools, and on a device room for inputs on their way */
 DOR_MUST dor_status dor_instance_new(dor_instance **out, const dor_program *p, const dor_blocks *blocks);
 void dor_instance_free(dor_instance *i);
 void *dor_instance_data(const dor_instance *i, dor_val v);   /* an input's or kept value's memory (device memory on a device) */

@@ -127,6 +127,11 @@ static dor_status make(dor_instance *in)
   return DOR_OK;
 }
 
+size_t dor_instance_bytes(const dor_program *p, int32_t models)
+{
+  return (size_t)models * p->plan.total + (p->backend->device ? dor_mirror_bytes(p, models) : 0);
+}
+
 dor_status dor_instance_new(dor_instance **out, const dor_program *p, const dor_blocks *blocks)
 {
   *out = NULL;

@@ -36,12 +36,28 @@ struct dor_mirror {
 
 static size_t round_up(size_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
 
+/* Is there such a value, when programs are pruned? */
+static bool is_there(const dor_program *p, dor_val v)
+{
+  const dor_kind kind = p->graph.value[v].kind;
+  return p->plan.offset[v] != SIZE_MAX || (kind != DOR_TEMP && kind != DOR_INPUT);
+}
+
+size_t dor_mirror_bytes(const dor_program *p, int32_t models)
+{
+  const dor_graph *g = &p->graph;
+  size_t inputs = 0;
+  for (dor_val v = 0; v < g->nvalue; v++)
+    if (g->value[v].kind == DOR_INPUT && is_there(p, v)) inputs += round_up(dor_type_bytes(g->value[v].type));
+  return (size_t)models * (SIDES * inputs + round_up(sizeof(dor_step)));
+}
+
 static void place(dor_mirror *m)
 {
   const dor_graph *g = &m->program->graph;
   for (dor_val v = 0; v < g->nvalue; v++) {
     const dor_value *x = &g->value[v];
-    const bool input = x->kind == DOR_INPUT, there = m->program->plan.offset[v] != SIZE_MAX || (x->kind != DOR_TEMP && !input);
+    const bool input = x->kind == DOR_INPUT, there = is_there(m->program, v);
     size_t *bytes = input ? &m->in_bytes : &m->out_bytes;
     m->at[v] = SIZE_MAX;
     if (!there || !(input || x->keep)) continue;

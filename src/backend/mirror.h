@@ -11,6 +11,7 @@
 typedef struct dor_mirror dor_mirror;
 
 DOR_MUST dor_status dor_mirror_new(dor_mirror **out, const dor_program *p, const dor_blocks *b); /* without a stream: one of its own */
+size_t dor_mirror_bytes(const dor_program *p, int32_t models); /* that one takes of the device */
 void dor_mirror_free(dor_mirror *m); /* waits; NULL is fine */
 void dor_mirror_bind(const dor_mirror *m, dor_call *c); /* the call's stream and step block */
 

@@ -352,10 +352,10 @@ size_t dor_replica_bytes(const dor_network *net)
   size_t bytes[DOR_KIND_COUNT], n = 0;
   block_bytes(net, bytes);
   for (int k = 0; k < DOR_KIND_COUNT; k++) n += bytes[k];
-  n += bytes[DOR_PARAM] + bytes[DOR_STATE]; /* the best so far */
-  n += dor_program_pool_bytes(net->first) + dor_program_pool_bytes(net->update);
-  if (net->eval) n += dor_program_pool_bytes(net->eval);
-  return net->more ? n + dor_program_pool_bytes(net->more) : n;
+  if (!net->backend->device) n += bytes[DOR_PARAM] + bytes[DOR_STATE]; /* the best so far, which the host keeps */
+  n += dor_instance_bytes(net->first, 1) + dor_instance_bytes(net->update, 1);
+  if (net->eval) n += dor_instance_bytes(net->eval, 1);
+  return net->more ? n + dor_instance_bytes(net->more, 1) : n;
 }
 
 /* ---- steps ---- */

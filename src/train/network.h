@@ -62,7 +62,7 @@ void dor_replica_watch(dor_replica *r, int32_t n, const char *const name[]); /* 
 DOR_MUST dor_status dor_replica_training(dor_replica *r); /* first, more and update over the blocks */
 DOR_MUST dor_status dor_replica_make(dor_replica *r, const dor_network *net);
 void dor_replica_release(dor_replica *r);
-size_t dor_replica_bytes(const dor_network *net); /* blocks and pools of one worker */
+size_t dor_replica_bytes(const dor_network *net); /* blocks, pools and staging of one worker, in the backend's memory */
 
 /* A part of a step: feed dor_replica_part's instance, run, and read when the replica is full. On the CPU it is full after each
  * part; on a device later, so that nobody waits for each step. `each` gets the means over the parts of every step that is complete. */

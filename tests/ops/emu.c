@@ -11,7 +11,7 @@
 #include "tests/test.h"
 
 int64_t test_emu_replays, test_emu_lost = -1;
-size_t test_emu_room = (size_t)1 << 30;
+size_t test_emu_room = (size_t)1 << 30, test_emu_bytes;
 
 /* ---- streams: lists of what is still to be done ---- */
 
@@ -167,6 +167,18 @@ static dor_status pin(size_t bytes, void **p)
   *p = dor_block_alloc(bytes);
   DOR_NEED(*p, NOMEM, "%zu bytes", bytes);
   return DOR_OK;
+}
+
+static dor_status alloc(size_t bytes, void **p)
+{
+  test_emu_bytes += bytes;
+  return pin(bytes, p);
+}
+
+static void give_back(void *p, size_t bytes)
+{
+  test_emu_bytes -= bytes;
+  dor_block_free(p, bytes);
 }
 
 static const char *describe(void) { return "emulated"; }
@@ -348,7 +360,7 @@ const dor_backend *test_backend_emu(void)
     libraries[i] = dor_column_library[i] ? &library : NULL;
     owns[i] = !dor_column_cuda[i] ? NULL : dor_column_cuda[i]->fleet ? &own_fleet : &own;
   }
-  emu = (dor_backend){.name = "emu", .column = {libraries, owns}, .isa = plain, .enter = dor_backend_cpu.enter, .alloc = pin, .free = dor_block_free,
+  emu = (dor_backend){.name = "emu", .column = {libraries, owns}, .isa = plain, .enter = dor_backend_cpu.enter, .alloc = alloc, .free = give_back,
                       .copy_in = copy_now, .copy_out = copy_now, .device = &functions, .narrow = true, .library = &dor_library_recorder};
   return &emu;
 }

@@ -10,6 +10,7 @@
 
 const dor_backend *test_backend_emu(void);
 extern int64_t test_emu_replays; /* graphs replayed by now */
+extern size_t test_emu_bytes;    /* that are taken of it */
 extern size_t test_emu_room;     /* bytes of memory that it says are free */
 extern int64_t test_emu_lost;    /* waits until the device is lost; -1: never */
 

@@ -62,8 +62,11 @@ static void start(side *s)
   dor_params_init(&s->params, 5, s->store.host[DOR_PARAM], s->store.host[DOR_STATE]);
   OK(dor_store_push(&s->store, DOR_PARAM));
   OK(dor_store_push(&s->store, DOR_STATE));
+  const size_t said = dor_instance_bytes(s->accumulate, 1) + dor_instance_bytes(s->update, 1), before = test_emu_bytes;
   OK(dor_instance_new(&s->in, s->accumulate, &s->store.blocks));
   OK(dor_instance_new(&s->in_update, s->update, &s->store.blocks));
+  const size_t taken = test_emu_bytes - before;
+  CHECK(!taken || (taken <= said && said - taken < 1024), "instances said %zu bytes and took %zu of the device", said, taken);
   dor_instance_set(s->in, dor_graph_find_input(g, "one"), &(float){1});
   s->x = dor_graph_find_input(g, "x"), s->label = dor_graph_find_input(g, "label"), s->weight = dor_graph_find_input(g, "weight");
   s->loss = dor_graph_find(g, "loss");

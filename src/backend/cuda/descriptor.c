@@ -152,13 +152,14 @@ static dor_status operation(building *b, const dor_og_op *op)
   return DOR_OK;
 }
 
-dor_status dor_desc_graph(dor_descs *all, const dor_opgraph *g, dor_desc *out)
+dor_status dor_desc_graph(dor_descs *all, const dor_opgraph *g, cudnnHandle_t handle, dor_desc *out)
 {
   building b = {.all = all, .g = g};
   for (int32_t i = 0; i < g->ntensor; i++)
     if (dor_og_is_inside(g, i)) DOR_TRY(tensor(all, &g->tensor[i], i + 1, &b.tensor[i]));
   for (int32_t i = 0; i < g->nop; i++) DOR_TRY(operation(&b, &g->op[i]));
   DOR_TRY(dor_desc_make(all, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, out));
+  if (handle) DOR_TRY(dor_desc_set(*out, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle));
   DOR_TRY(dor_desc_set(*out, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, b.nop, b.op));
   return dor_desc_done(*out, "the graph");
 }

@@ -28,7 +28,7 @@ DOR_MUST dor_status dor_desc_link(dor_desc d, cudnnBackendAttributeName_t name, 
 DOR_MUST dor_status dor_desc_done(dor_desc d, const char *what); /* finalise */
 void dor_desc_keep(dor_descs *all, int32_t n); /* destroy those made after the first n */
 
-/* The part of an operation graph that is cuDNN's, finalised. A tensor's id is its number + 1. */
-DOR_MUST dor_status dor_desc_graph(dor_descs *all, const dor_opgraph *g, dor_desc *out);
+/* The part of an operation graph that is cuDNN's, finalised. A tensor's id is its number + 1. handle: NULL where there is no device */
+DOR_MUST dor_status dor_desc_graph(dor_descs *all, const dor_opgraph *g, cudnnHandle_t handle, dor_desc *out);
 
 #endif

@@ -19,6 +19,7 @@ dor_status dor_cuda_status(int code, const char *doing)
 {
   const cudaError_t e = (cudaError_t)code;
   int driver = 0, runtime = CUDART_VERSION;
+  if (e) cudaGetLastError(); /* it is told of here: the next settle() asks for what launches left behind, and must not find this one */
   switch (e) {
   case cudaSuccess: return DOR_OK;
   case cudaErrorMemoryAllocation: return DOR_FAIL(DEVMEM, "%s: %s", doing, cudaGetErrorString(e));
@@ -84,8 +85,11 @@ static dor_status block(size_t bytes, void **p)
 {
   size_t left = 0, all = 0;
   enter(0);
-  if (cudaMalloc(p, bytes) != cudaSuccess) {
+  const cudaError_t e = cudaMalloc(p, bytes);
+  if (e) {
     *p = NULL;
+    cudaGetLastError();
+    if (e != cudaErrorMemoryAllocation) return dor_cuda_status((int)e, "getting device memory");
     DOR_TRY(memory(&left, &all));
     return DOR_FAIL(DEVMEM, "%zu bytes are wanted on the device, %zu of its %zu are free", bytes, left, all);
   }
@@ -97,6 +101,7 @@ static dor_status block(size_t bytes, void **p)
 static void free_block(void *p, size_t bytes)
 {
   (void)bytes;
+  enter(0);
   cudaFree(p);
 }
 
@@ -118,10 +123,12 @@ static void unpin(void *p, size_t bytes)
   cudaFreeHost(p);
 }
 
+/* What comes from pageable memory may still be on its way when the copy returns, and no stream of ours waits for the default one. */
 static dor_status copy_now(void *to, const void *from, size_t bytes)
 {
   enter(0);
-  return dor_cuda_status((int)cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "copying between host and device");
+  CHECK(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "copying between host and device");
+  return dor_cuda_status((int)cudaStreamSynchronize(NULL), "copying between host and device");
 }
 
 static dor_status copy(void *to, const void *from, size_t bytes, void *stream)
@@ -131,6 +138,10 @@ static dor_status copy(void *to, const void *from, size_t bytes, void *stream)
 
 static dor_status copy_rows(void *to, size_t to_step, const void *from, size_t from_step, size_t bytes, int32_t rows, void *stream)
 {
+  if (to_step > INT32_MAX || from_step > INT32_MAX) { /* CUDA's largest pitch */
+    for (size_t i = 0; i < (size_t)rows; i++) DOR_TRY(copy((char *)to + i * to_step, (const char *)from + i * from_step, bytes, stream));
+    return DOR_OK;
+  }
   const cudaError_t e = cudaMemcpy2DAsync(to, to_step, from, from_step, bytes, (size_t)rows, cudaMemcpyDefault, stream);
   return dor_cuda_status((int)e, "copying between host and device");
 }
@@ -172,16 +183,20 @@ static dor_status reach(void *event) { return dor_cuda_status((int)cudaEventSync
 
 /* ---- graphs ---- */
 
+/* Relaxed: our kernels allocate nothing while they are written down, and what cuDNN or cuBLASLt may load then is theirs, not the graph's. */
 static dor_status record(void *stream)
 {
-  return dor_cuda_status((int)cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "recording a program");
+  return dor_cuda_status((int)cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "recording a program");
 }
 
 static dor_status recorded(void *stream, void **graph)
 {
   cudaGraph_t list = NULL;
   cudaGraphExec_t exec = NULL;
-  CHECK(cudaStreamEndCapture(stream, &list), "recording a program");
+  const cudaError_t launched = cudaGetLastError(), ended = cudaStreamEndCapture(stream, &list); /* always: a stream left recording is of no use */
+  const dor_status s = dor_cuda_status((int)(launched ? launched : ended), "recording a program");
+  if (s && list) cudaGraphDestroy(list);
+  if (s) return s;
   const cudaError_t e = cudaGraphInstantiate(&exec, list, 0);
   cudaGraphDestroy(list);
   *graph = exec;

@@ -34,14 +34,35 @@ typedef struct bound { /* of one instance */
 
 static dor_status describe_device(dor_dnn *d)
 {
+  const int64_t n = (int64_t)strlen(d->is.device_json);
   DOR_TRY(dor_desc_make(&d->own, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &d->device));
-  if (d->is.device_json) {
-    int64_t n = (int64_t)strlen(d->is.device_json);
-    DOR_TRY(dor_desc_set(d->device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, n, d->is.device_json));
-  } else {
-    DOR_TRY(dor_desc_set(d->device, CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, 1, &d->handle));
-  }
+  DOR_TRY(dor_desc_set(d->device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, n, d->is.device_json));
   return dor_desc_done(d->device, "the device's description");
+}
+
+static dor_status read_description(const dor_dnn *d, dor_descs *all, dor_str *out)
+{
+  dor_desc device;
+  int64_t n = 0;
+  const char *what = "the device's description";
+  DOR_TRY(dor_desc_make(all, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &device));
+  DOR_TRY(dor_desc_set(device, CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, 1, &d->handle));
+  DOR_TRY(dor_desc_done(device, what));
+  DOR_TRY(dor_desc_check(cudnnBackendGetAttribute(device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &n, NULL), what));
+  char *text = dor_calloc((size_t)n + 1, 1);
+  DOR_NEED(text, NOMEM, "a description of %lld bytes", (long long)n);
+  dor_status s = dor_desc_check(cudnnBackendGetAttribute(device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, n, &n, text), what);
+  if (!s) dor_str_add(out, text);
+  dor_free(text);
+  return s ? s : dor_str_status(out);
+}
+
+dor_status dor_dnn_description(const dor_dnn *d, dor_str *out)
+{
+  dor_descs all = {0};
+  dor_status s = d->handle ? read_description(d, &all, out) : DOR_FAIL(UNSUPPORTED, "no device is here to be described");
+  dor_desc_keep(&all, 0);
+  return s;
 }
 
 static dor_status name_device(dor_dnn *d)
@@ -66,7 +87,7 @@ static dor_status open_device(dor_dnn *d)
   DOR_NEED(cudnnGetVersion() >= OLDEST, DEVICE, "cuDNN %zu is too old, wants %d.%d", cudnnGetVersion(), OLDEST / 10000, OLDEST / 100 % 100);
   if (!d->is.device_json) DOR_TRY(dor_desc_check(cudnnCreate(&d->handle), "opening the device"));
   DOR_TRY(name_device(d));
-  return describe_device(d);
+  return d->is.device_json ? describe_device(d) : DOR_OK;
 }
 
 /* ---- running ---- */
@@ -115,7 +136,6 @@ static dor_status attach(dor_call *c)
   if (s) detach(c);
   return s;
 }
-
 
 static int64_t rows_of(const dor_og_tensor *filter) { return filter->dim[0]; }
 static int64_t columns_of(const dor_og_tensor *filter) { return (int64_t)filter->dim[1] * filter->dim[2] * filter->dim[3]; }

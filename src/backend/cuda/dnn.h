@@ -30,6 +30,8 @@ dor_status dor_dnn_graph(const dor_library *l, const dor_opgraph *g, void **plan
 
 /* The first failure of a run since it was asked last, in words: what dor_cuda_handles.failed counts. */
 DOR_MUST dor_status dor_dnn_status(dor_dnn *d);
+/* The device in cuDNN's own JSON, as dor_dnn_options.device_json takes it elsewhere. errors UNSUPPORTED: there is none; DEVICE */
+DOR_MUST dor_status dor_dnn_description(const dor_dnn *d, dor_str *out);
 const char *dor_dnn_device(const dor_dnn *d); /* what plans are for: "cuDNN 91900, NVIDIA H200, ..." */
 
 #endif

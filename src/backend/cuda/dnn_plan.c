@@ -23,7 +23,7 @@ static dor_status ask(const dor_dnn *d, dor_descs *all, dor_desc graph, cudnnBac
   DOR_TRY(dor_desc_make(all, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &h));
   DOR_TRY(dor_desc_link(h, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph));
   DOR_TRY(dor_desc_set(h, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode));
-  DOR_TRY(dor_desc_link(h, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, d->device));
+  if (d->device) DOR_TRY(dor_desc_link(h, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, d->device));
   DOR_TRY(dor_desc_done(h, "the heuristics"));
   int64_t known = 0;
   DOR_TRY(dor_desc_check(cudnnBackendGetAttribute(h, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &known, NULL), "the heuristics"));
@@ -72,7 +72,8 @@ static dor_status finish(const dor_dnn *d, dor_descs *all, dor_desc config, dor_
 {
   DOR_TRY(dor_desc_make(all, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &c->plan));
   DOR_TRY(dor_desc_link(c->plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config));
-  DOR_TRY(dor_desc_link(c->plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, d->device));
+  if (d->device) DOR_TRY(dor_desc_link(c->plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, d->device));
+  else DOR_TRY(dor_desc_set(c->plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &d->handle)); /* only such a plan may run here */
   cudnnStatus_t made = cudnnBackendFinalize(c->plan);
   c->absent = d->is.device_json && made == CUDNN_STATUS_EXECUTION_FAILED_CUDA_DRIVER;
   if (c->absent) return DOR_OK; /* compiled, and there is no driver to load it: all that can be known without a device */
@@ -100,7 +101,7 @@ static dor_status build(const dor_dnn *d, dor_dtype maps, dor_descs *all, dor_de
 /* A configuration that may not be taken, or that cuDNN offers and then fails to build or run, is no reason to stop. */
 static bool passed_over(dor_status s) { return s == DOR_E_UNSUPPORTED || s == DOR_E_DEVICE; }
 
-typedef struct search { const dor_dnn *d; const dor_opgraph *g; dor_descs *all; dor_dnn_choice best; double time_s; int32_t built, tried; } search;
+typedef struct search { dor_dnn *d; const dor_opgraph *g; dor_descs *all; dor_dnn_choice best; double time_s; int32_t built, tried; } search;
 
 /* Take the plan where it is the first, or the faster. */
 static dor_status consider(search *s, const dor_dnn_choice *c)
@@ -134,11 +135,11 @@ static dor_status try_mode(search *s, dor_desc graph, cudnnBackendHeurMode_t mod
   return DOR_OK;
 }
 
-dor_status dor_dnn_choose(const dor_dnn *d, const dor_opgraph *g, dor_descs *all, dor_dnn_choice *out)
+dor_status dor_dnn_choose(dor_dnn *d, const dor_opgraph *g, dor_descs *all, dor_dnn_choice *out)
 {
   search s = {.d = d, .g = g, .all = all, .time_s = HUGE_VAL};
   dor_desc graph;
-  DOR_TRY(dor_desc_graph(all, g, &graph));
+  DOR_TRY(dor_desc_graph(all, g, d->handle, &graph));
   DOR_TRY(try_mode(&s, graph, CUDNN_HEUR_MODE_A));
   if (!enough(&s)) DOR_TRY(try_mode(&s, graph, CUDNN_HEUR_MODE_FALLBACK));
   DOR_NEED(s.best.plan, UNSUPPORTED, "cuDNN: none of %d configurations can be taken; the last: %s", s.tried, dor_errmsg());

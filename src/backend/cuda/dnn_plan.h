@@ -13,8 +13,8 @@ struct dor_dnn {
   dor_cuda_handles *handles;
   dor_dnn_options is;
   cudnnHandle_t handle;     /* NULL where there is no device */
-  dor_descs own;            /* the device's description */
-  dor_desc device;
+  dor_descs own;            /* the described device's description */
+  dor_desc device;          /* NULL where there is a device: plans are then made by the handle, and can run */
   char about[160];
   pthread_mutex_t lock;     /* one handle, one stream at a time */
   dor_status failed;
@@ -29,13 +29,13 @@ typedef struct dor_dnn_choice {
 } dor_dnn_choice;
 
 /* The plan for g by the options of d, timed where they ask for it. Its descriptor is in `all`. errors UNSUPPORTED, DEVMEM, DEVICE */
-DOR_MUST dor_status dor_dnn_choose(const dor_dnn *d, const dor_opgraph *g, dor_descs *all, dor_dnn_choice *out);
+DOR_MUST dor_status dor_dnn_choose(dor_dnn *d, const dor_opgraph *g, dor_descs *all, dor_dnn_choice *out);
 
 /* The pointers a plan runs on: at[] by tensor. */
 DOR_MUST dor_status dor_dnn_pack(dor_descs *all, const dor_opgraph *g, void *const at[], void *workspace, dor_desc *out);
 
 /* Seconds that a plan takes with cold caches, on memory of its own. errors DEVMEM, DEVICE, UNSUPPORTED: it does not run */
-DOR_MUST dor_status dor_dnn_time(const dor_dnn *d, const dor_opgraph *g, const dor_dnn_choice *c, double *time_s);
+DOR_MUST dor_status dor_dnn_time(dor_dnn *d, const dor_opgraph *g, const dor_dnn_choice *c, double *time_s);
 
 /* Plans in files, by the text of what was asked. Missing, damaged, refused by cuDNN, or no device to read it for: found is false. */
 DOR_MUST dor_status dor_dnn_load(const dor_dnn *d, const char *key, dor_descs *all, dor_dnn_choice *out, bool *found);

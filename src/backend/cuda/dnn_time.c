@@ -29,7 +29,7 @@ static dor_status room(void **p, size_t bytes, cudaStream_t stream)
 
 static dor_status begin(bench *b, const dor_opgraph *g, const dor_dnn_choice *c)
 {
-  DOR_TRY(cuda(cudaStreamCreate(&b->stream), "a stream"));
+  DOR_TRY(cuda(cudaStreamCreateWithFlags(&b->stream, cudaStreamNonBlocking), "a stream"));
   DOR_TRY(cuda(cudaEventCreate(&b->begin), "an event"));
   DOR_TRY(cuda(cudaEventCreate(&b->end), "an event"));
   DOR_TRY(room(&b->flush, FLUSH, b->stream));
@@ -39,9 +39,11 @@ static dor_status begin(bench *b, const dor_opgraph *g, const dor_dnn_choice *c)
   return DOR_OK;
 }
 
-static void end(bench *b)
+static void end(bench *b, const dor_dnn *d)
 {
   if (b->stream) cudaStreamSynchronize(b->stream);
+  cudnnSetStream(d->handle, NULL); /* the handle outlives this stream */
+  cudaGetLastError();              /* a plan that failed is passed over, and so is what it left */
   for (int32_t i = 0; i < DOR_OG_TENSORS; i++) cudaFree(b->tensor[i]);
   cudaFree(b->workspace);
   cudaFree(b->flush);
@@ -80,13 +82,15 @@ static dor_status measure(bench *b, const dor_dnn *d, const dor_opgraph *g, cons
   return DOR_OK;
 }
 
-dor_status dor_dnn_time(const dor_dnn *d, const dor_opgraph *g, const dor_dnn_choice *c, double *time_s)
+dor_status dor_dnn_time(dor_dnn *d, const dor_opgraph *g, const dor_dnn_choice *c, double *time_s)
 {
   DOR_NEED(d->handle, DEVICE, "cuda.autotune wants a device, here is only the description of one");
   bench b = {0};
   dor_descs all = {0};
+  pthread_mutex_lock(&d->lock);
   dor_status s = measure(&b, d, g, c, &all, time_s);
-  end(&b);
+  end(&b, d);
+  pthread_mutex_unlock(&d->lock);
   dor_desc_keep(&all, 0);
   return s;
 }
