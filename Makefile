@@ -67,6 +67,7 @@ help:
 	@echo "make bench      time dorsum beside PyTorch (PYTHON=/path/to/python with torch)"
 	@echo "make lint floors size docs   the house rules, the reference pages"
 	@echo "make mutants    break the code in small ways: do the tests notice?"
+	@echo "make ptxas     the CUDA kernels by nvcc: warnings, spills, registers (no GPU needed)"
 	@echo "make cudnn-plans   can cuDNN serve every graph of the models on an H200? (minutes; no GPU needed)"
 	@echo "make asan       the tests under the address and undefined-behaviour sanitizers"
 	@echo "make reproduce EXP=name   an experiment of experiments/ against its expect.cfg"
@@ -125,6 +126,10 @@ $(B)/cuda/%.o: %.cu
 	@mkdir -p $(dir $@)
 	$(Q)$(CUDA_HOME)/bin/nvcc $(NVCCFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@ 2>$(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }
 
+cuda-kernels: $(CUSRC:%.cu=$(B)/cuda/%.o)
+ptxas:
+	$(Q)tools/ptxas.sh
+
 check: all $(B)/check
 	$(Q)$(B)/check
 test:
@@ -169,8 +174,8 @@ install: all
 clean:
 	$(Q)rm -rf build
 
--include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC)) $(EMUOBJ:.o=.d) $(CUOBJ:.o=.d) $(DEVSRC:%.c=$(B)/%.d) $(B)/devices.d $(B)/emu/devices.d
-.PHONY: always help all check test demo deps asan fuzz bench floors lint size mutants docs reproduce install clean
+-include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC)) $(EMUOBJ:.o=.d) $(CUSRC:%.cu=$(B)/cuda/%.d) $(DEVSRC:%.c=$(B)/%.d) $(B)/devices.d $(B)/emu/devices.d
+.PHONY: always help all cuda-kernels ptxas check test demo deps asan fuzz bench floors lint size mutants docs reproduce install clean
 
 # Has cuDNN a plan for every graph that the models ask for? tools/cudnn_plans.c, wherever CUDA's and cuDNN's files are; no driver is needed.
 CUDA_HOME ?= /usr/local/cuda

@@ -111,7 +111,8 @@ __global__ void __launch_bounds__(CU_BLOCK) clear(float *x, int64_t n)
   }
 }
 
-__global__ void __launch_bounds__(CU_BLOCK) embed(job s)
+/* 2: as many registers as it wants; there are few blocks anyway. */
+__global__ void __launch_bounds__(CU_BLOCK, 2) embed(job s)
 {
   const int image = (int)blockIdx.x, items = s.people * s.places, first = (int)threadIdx.x;
   const notes n = notes_of(s, image);

@@ -172,7 +172,7 @@ template <int K, int V, class Of> __global__ void __launch_bounds__(CU_BLOCK) su
     for (int64_t from = p.row; from < s.rows; from += SUM_STRETCH * p.step) {
       const int64_t to = from + SUM_STRETCH * p.step < s.rows ? from + SUM_STRETCH * p.step : s.rows;
       float sum[K * V] = {};
-#pragma unroll 4
+#pragma unroll(V == 1 ? 2 : 4) /* one channel at a time, four rows' addresses are more than sm_80's registers hold */
       for (int64_t r = from; r < to; r += p.step) lane.add(r, r * s.channels + p.channel, sum);
 #pragma unroll
       for (int i = 0; i < K * V; i++) total[i] += sum[i];

@@ -13,6 +13,7 @@ say() { took; began=$(now); printf '\n== %s\n' "$*"; }
 
 say "build";              make --no-print-directory -j"$jobs" all build/release/check
 say "tests";              build/release/check
+say "CUDA kernels by nvcc"; tools/ptxas.sh
 say "size";               make --no-print-directory size
 say "reference pages";    tools/docs.sh check
 say "floors";             make --no-print-directory floors

@@ -6,7 +6,7 @@
 
 cuda=${CUDA_HOME:-/usr/local/cuda}
 if [ ! -e "$cuda/include/cudnn.h" ] || [ ! -e "$cuda/lib64/libcudnn.so" ]; then
-  echo "SKIP cudnn_plans: no cuDNN in $cuda, 1 test of its plans not run"
+  echo "SKIP cudnn_plans: no cuDNN in $cuda: $(grep -h '^KERNEL(' kernels/*_cudnn.c | wc -l) patterns of the models' convolutions not planned"
   exit 0
 fi
 make --no-print-directory -s CUDA_HOME="$cuda" build/release/cudnn-plans
