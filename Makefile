@@ -9,9 +9,20 @@ V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 HUSH    := $(if $(filter 1,$(V)),,>/dev/null)
 
+# Libraries are the system's; where these are missing and a bundle (make bundle) is unpacked, the bundle's. ONEDNN=0: own CPU kernels alone.
 PKGS    := hdf5 jansson libsodium libpng libjpeg zlib
+BUNDLE  ?= $(if $(shell pkg-config --cflags $(PKGS) 2>/dev/null),,$(wildcard build/bundle))
+ifneq ($(BUNDLE),)
+ONEDNN  ?= 0
+DEPFLAGS := -isystem $(BUNDLE)/include
+LIBS     = $(addprefix $(BUNDLE)/lib/lib,hdf5.a sz.a aec.a config.a jansson.a sodium.a png.a jpeg.a z.a) -lm -lpthread -ldl
+CMOCKA   = -L$(BUNDLE)/lib -Wl,-rpath,$(abspath $(BUNDLE))/lib -l:libcmocka.so.0
+else
+ONEDNN  ?= 1
 DEPFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS     = $(shell pkg-config --libs jansson libsodium libpng libjpeg zlib) $(shell pkg-config --libs hdf5) -lconfig -ldnnl -lm -lpthread
+LIBS     = $(shell pkg-config --libs jansson libsodium libpng libjpeg zlib) $(shell pkg-config --libs hdf5) -lconfig $(if $(filter 1,$(ONEDNN)),-ldnnl) -lm -lpthread
+CMOCKA   = -lcmocka
+endif
 
 STRICT  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
 WERROR  ?= # tools/test.sh sets -Werror: a new compiler's new warning may stop a test, never a user's build
@@ -26,7 +37,8 @@ INC     := -Isrc -I. -I$(B)
 ALLFLAGS = $(STRICT) $(WERROR) $(CFLAGS) -fopenmp $(DEPFLAGS) $(INC)
 
 # Kernels in src/ and kernels/ are compiled once for any x86-64; files named *_avx2.c and *_avx512.c for that CPU only, chosen at run time.
-SRC     := $(sort $(wildcard src/*/*.c kernels/*.c))
+NOSRC   := $(if $(filter 1,$(ONEDNN)),kernels/onednn_absent.c,kernels/onednn.c kernels/conv2d_onednn.c kernels/linear_dw_onednn.c)
+SRC     := $(filter-out $(NOSRC),$(sort $(wildcard src/*/*.c kernels/*.c)))
 LIBSRC  := $(filter-out src/cli/% src/backend/devices.c,$(SRC))
 CLISRC  := $(filter src/cli/%,$(SRC))
 TESTSRC := $(sort $(wildcard tests/*.c tests/*/*.c))
@@ -68,6 +80,7 @@ help:
 	@echo "make lint floors size docs   the house rules, the reference pages"
 	@echo "make mutants    break the code in small ways: do the tests notice?"
 	@echo "make ptxas     the CUDA kernels by nvcc: warnings, spills, registers (no GPU needed)"
+	@echo "make bundle    the libraries that the build needs in one archive, for a machine without packages and network"
 	@echo "make cudnn-plans   can cuDNN serve every graph of the models on an H200? (minutes; no GPU needed)"
 	@echo "make asan       the tests under the address and undefined-behaviour sanitizers"
 	@echo "make reproduce EXP=name   an experiment of experiments/ against its expect.cfg"
@@ -88,7 +101,7 @@ $(B)/tests.def: $(TESTSRC)
 	@mkdir -p $(dir $@); grep -ho '^TEST([a-z0-9_]*)' $(TESTSRC) | sort > $@.tmp; cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
 $(B)/tests/main.o: $(B)/tests.def
 $(B)/check: $(call OBJ,$(TESTSRC)) $(EMUOBJ) $(B)/emu/devices.o $(B)/libdorsum.a
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(LIBS) -lcmocka -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(LIBS) $(CMOCKA) -o $@
 
 # A fuzz target is fuzz_NAME() to the tests; only libFuzzer wants them all under one name.
 $(filter-out build/fuzz/%,$(B))/tests/fuzz/fuzz_%.o: DEFS = -DLLVMFuzzerTestOneInput=$(notdir $*)
@@ -140,6 +153,8 @@ demo:
 	$(Q)tools/demo.sh
 deps:
 	$(Q)tools/deps.sh ffmpeg
+bundle:
+	$(Q)tools/bundle.sh
 asan:
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan check
 # libFuzzer targets, tests/fuzz/fuzz_*.c, for FUZZ_S seconds each; needs clang.
@@ -175,7 +190,7 @@ clean:
 	$(Q)rm -rf build
 
 -include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC)) $(EMUOBJ:.o=.d) $(CUSRC:%.cu=$(B)/cuda/%.d) $(DEVSRC:%.c=$(B)/%.d) $(B)/devices.d $(B)/emu/devices.d
-.PHONY: always help all cuda-kernels ptxas check test demo deps asan fuzz bench floors lint size mutants docs reproduce install clean
+.PHONY: always help all cuda-kernels ptxas check test demo deps bundle asan fuzz bench floors lint size mutants docs reproduce install clean
 
 # Has cuDNN a plan for every graph that the models ask for? tools/cudnn_plans.c, wherever CUDA's and cuDNN's files are; no driver is needed.
 CUDA_HOME ?= /usr/local/cuda

@@ -6,9 +6,17 @@
 #include "kernels/onednn.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "kernels/onednn_version.h"
+
+void dor_onednn_version(char text[32])
+{
+  const dnnl_version_t *d = dnnl_version();
+  snprintf(text, 32, "%d.%d.%d", d->major, d->minor, d->patch);
+}
 
 #define DNN(call)                                                                                   \
   do {                                                                                              \

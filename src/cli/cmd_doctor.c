@@ -16,19 +16,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <oneapi/dnnl/dnnl.h>
-
 #include "backend/backend.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/version.h"
+#include "kernels/onednn_version.h"
 
 extern char **environ;
 
 typedef struct rows {
   dor_arena *a;
   dor_tree *root, **next;
-
 } rows;
 
 static void put(rows *r, const char *name, const char *fmt, ...) DOR_PRINTF(3, 4);
@@ -49,8 +47,9 @@ static void put(rows *r, const char *name, const char *fmt, ...)
 static void libraries(rows *r)
 {
   unsigned major, minor, patch;
-  const dnnl_version_t *d = dnnl_version();
-  put(r, "onednn", "%d.%d.%d", d->major, d->minor, d->patch);
+  char onednn[32];
+  dor_onednn_version(onednn);
+  put(r, "onednn", "%s", onednn);
   if (H5get_libversion(&major, &minor, &patch) >= 0) put(r, "hdf5", "%u.%u.%u", major, minor, patch);
   put(r, "libconfig", "%d.%d", LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR);
   put(r, "jansson", "%s", JANSSON_VERSION);

@@ -7,7 +7,6 @@
 #include <hdf5.h>
 #include <jansson.h>
 #include <math.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "base/io.h"
 #include "base/tree.h"
 #include "base/version.h"
+#include "kernels/onednn_version.h"
 #include "train/baselines.h"
 #include "train/folder.h"
 
@@ -137,8 +137,7 @@ static json_t *libraries_json(void)
 {
   char onednn[32], hdf5[48] = "";
   unsigned major, minor, patch;
-  const dnnl_version_t *d = dnnl_version();
-  snprintf(onednn, sizeof onednn, "%d.%d.%d", d->major, d->minor, d->patch);
+  dor_onednn_version(onednn);
   if (H5get_libversion(&major, &minor, &patch) >= 0) snprintf(hdf5, sizeof hdf5, "%u.%u.%u", major, minor, patch);
   return json_pack("{s:s, s:s, s:s}", "onednn", onednn, "hdf5", hdf5, "jansson", JANSSON_VERSION);
 }
