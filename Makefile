@@ -80,6 +80,7 @@ help:
 	@echo "make lint floors size docs   the house rules, the reference pages"
 	@echo "make mutants    break the code in small ways: do the tests notice?"
 	@echo "make ptxas     the CUDA kernels by nvcc: warnings, spills, registers (no GPU needed)"
+	@echo "make gpu-check OUT=folder   everything that can be checked on a GPU, on one (8 minutes)"
 	@echo "make bundle    the libraries that the build needs in one archive, for a machine without packages and network"
 	@echo "make cudnn-plans   can cuDNN serve every graph of the models on an H200? (minutes; no GPU needed)"
 	@echo "make asan       the tests under the address and undefined-behaviour sanitizers"
@@ -139,6 +140,19 @@ $(B)/cuda/%.o: %.cu
 	@mkdir -p $(dir $@)
 	$(Q)$(CUDA_HOME)/bin/nvcc $(NVCCFLAGS) -MD -MP -MF $(@:.o=.d) -c $< -o $@ 2>$(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }
 
+# gpu-check: the tests of the emulated device on a GPU (tools/gpu_check.c), one for each op, and what else says that it is of a device.
+GPUSRC  := $(wildcard tests/ops/device.c tests/ops/emu_*.c tests/ops/trial.c tests/ops/tolerance.c tests/ops/reference.c tests/e2e/emu_*.c tests/e2e/run_fixture.c)
+$(B)/gpu/tests.def: $(GPUSRC) src/ops/ops.def tools/gpu_check.c
+	@mkdir -p $(dir $@); { grep -ho '^TEST([a-z0-9_]*)' $(GPUSRC) tools/gpu_check.c; sed -n 's/^OP(\([a-z0-9_]*\),.*/TEST(device_op_\1)/p' src/ops/ops.def; } | grep -v lost | sort >$@
+$(B)/gpu/main.o: tests/main.c $(B)/gpu/tests.def
+	$(Q)$(CC) -I$(B)/gpu $(ALLFLAGS) -c $< -o $@
+$(B)/tools/gpu_check.o: CPUFLAGS := -isystem $(CUDA_HOME)/include
+$(B)/gpu-check: $(call OBJ,$(GPUSRC) tools/gpu_check.c $(DEVSRC)) $(B)/gpu/main.o $(CUOBJ) $(B)/devices.o $(B)/libdorsum.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fopenmp $^ $(CUDALIBS) $(LIBS) $(CMOCKA) -o $@
+
+gpu-check:
+	$(Q)tools/gpu_check.sh
+
 cuda-kernels: $(CUSRC:%.cu=$(B)/cuda/%.o)
 ptxas:
 	$(Q)tools/ptxas.sh
@@ -189,8 +203,8 @@ install: all
 clean:
 	$(Q)rm -rf build
 
--include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC)) $(EMUOBJ:.o=.d) $(CUSRC:%.cu=$(B)/cuda/%.d) $(DEVSRC:%.c=$(B)/%.d) $(B)/devices.d $(B)/emu/devices.d
-.PHONY: always help all cuda-kernels ptxas check test demo deps bundle asan fuzz bench floors lint size mutants docs reproduce install clean
+-include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC)) $(EMUOBJ:.o=.d) $(CUSRC:%.cu=$(B)/cuda/%.d) $(B)/tools/gpu_check.d $(DEVSRC:%.c=$(B)/%.d) $(B)/devices.d $(B)/emu/devices.d
+.PHONY: always help all gpu-check cuda-kernels ptxas check test demo deps bundle asan fuzz bench floors lint size mutants docs reproduce install clean
 
 # Has cuDNN a plan for every graph that the models ask for? tools/cudnn_plans.c, wherever CUDA's and cuDNN's files are; no driver is needed.
 CUDA_HOME ?= /usr/local/cuda

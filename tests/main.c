@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The test program: all TEST()s, or those whose name contains one of the
- * arguments. An argument that is in no name ends it with 2: nothing was tested. */
+ * The test program: all TEST()s, or those whose name contains one of the arguments, or is one: =name.
+ * An argument that is in no name ends it with 2: nothing was tested. */
 #include "tests/test.h"
 
 #include <signal.h>
@@ -83,12 +83,14 @@ pid_t test_fork(void)
   return child;
 }
 
+static bool stands_for(const char *argument, const char *name) { return *argument == '=' ? !strcmp(name, argument + 1) : strstr(name, argument) != NULL; }
+
 /* The first argument that stands in no test's name; argc: each stands in one. */
 static int unknown(int argc, char **argv)
 {
   for (int k = 1; k < argc; k++) {
     size_t i = 0;
-    while (i < sizeof all / sizeof *all && !strstr(all[i].name, argv[k])) i++;
+    while (i < sizeof all / sizeof *all && !stands_for(argv[k], all[i].name)) i++;
     if (i == sizeof all / sizeof *all) return k;
   }
   return argc;
@@ -97,7 +99,7 @@ static int unknown(int argc, char **argv)
 static bool wanted(const char *name, int argc, char **argv)
 {
   bool any = argc < 2;
-  for (int k = 1; k < argc; k++) any = any || strstr(name, argv[k]);
+  for (int k = 1; k < argc; k++) any = any || stands_for(argv[k], name);
   return any;
 }
 

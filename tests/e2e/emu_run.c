@@ -74,7 +74,7 @@ TEST(emu_run_is_that_of_the_cpu)
   const double p = differ(&emu, &cpu, "predictions.csv"), t = differ(&emu, &cpu, "cells/net/seed_1/fold_1/train.csv");
   print_message("    predictions within %.1e, losses %.1e\n", p, t);
   CHECK(p < 1e-4 && t < 1e-4, "the emulated device gives other results");
-  CHECK(strstr(text_of(emu.folder, "run.json"), "\"emulated\"") &&
+  CHECK(strstr(text_of(emu.folder, "run.json"), test_backend_emu()->device->describe()) &&
         strstr(text_of(cpu.folder, "run.json"), "\"device\": \"cpu\""), "run.json names another device");
 }
 

@@ -11,6 +11,7 @@
 #include "tests/test.h"
 
 int64_t test_emu_replays, test_emu_lost = -1;
+const dor_kernel *test_emu_own;
 size_t test_emu_room = (size_t)1 << 30, test_emu_bytes;
 
 /* ---- streams: lists of what is still to be done ---- */
@@ -214,7 +215,7 @@ static planned *planned_new(const dor_kernel *asked, const dor_kernel *runs)
 
 static dor_status prepare_own(const dor_prep *p, void **plan, size_t *scratch)
 {
-  const dor_kernel *k = dor_column_cuda[p->node->op->id];
+  const dor_kernel *k = test_emu_own ? test_emu_own : dor_column_cuda[p->node->op->id];
   planned *d = planned_new(k, k);
   *plan = d;
   snprintf(d->name, sizeof d->name, "%s", k->name);

@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 
 const dor_backend *test_backend_emu(void);
+extern const dor_kernel *test_emu_own; /* runs in place of every own kernel; NULL: each its own */
 extern int64_t test_emu_replays; /* graphs replayed by now */
 extern size_t test_emu_bytes;    /* that are taken of it */
 extern size_t test_emu_room;     /* bytes of memory that it says are free */

@@ -174,3 +174,19 @@ TEST(emu_device_trains_in_bf16)
 }
 
 TEST(emu_device_trains_in_fp16) { check_model("silhouette_cnn", DOR_SHAPE(BATCH, 32, 24, 1), DOR_RULE_SGD, DOR_FORMAT_FP16); }
+
+TEST(emu_device_trains_the_same_twice)
+{
+  side a = {0}, b = {0};
+  const dor_shape shape = DOR_SHAPE(BATCH, 32, 24, 1);
+  side *const both[] = {&a, &b};
+  for (int i = 0; i < 2; i++) {
+    build(both[i], test_backend_emu(), "silhouette_cnn", shape, DOR_RULE_ADAM, DOR_FORMAT_BF16);
+    start(both[i]);
+    train(both[i], dor_shape_size(shape) / BATCH);
+  }
+  CHECK(!memcmp(a.store.host[DOR_PARAM], b.store.host[DOR_PARAM], a.params.param_bytes) && !memcmp(a.losses, b.losses, sizeof a.losses),
+        "two trainings end with other bits");
+  release(&a), release(&b);
+  cuemu_complaint = NULL;
+}

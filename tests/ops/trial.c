@@ -85,13 +85,13 @@ bool trial_narrows(const dor_op *op, const dor_case *at)
   return any;
 }
 
-static void narrow(trial *t, dor_dtype store)
+void trial_narrow(dor_opcase *c, dor_dtype store)
 {
-  dor_graph *g = &t->c.graph;
-  for (int32_t i = 0; i < t->c.nin + t->c.nout; i++) {
-    const bool output = i >= t->c.nin;
-    dor_type *type = &g->value[output ? t->c.out[i - t->c.nin] : t->c.in[i]].type;
-    if (type->dtype == DOR_F32 && dor_op_narrow(t->c.op, output, output ? i - t->c.nin : i)) type->dtype = store;
+  dor_graph *g = &c->graph;
+  for (int32_t i = 0; i < c->nin + c->nout; i++) {
+    const bool output = i >= c->nin;
+    dor_type *type = &g->value[output ? c->out[i - c->nin] : c->in[i]].type;
+    if (type->dtype == DOR_F32 && dor_op_narrow(c->op, output, output ? i - c->nin : i)) type->dtype = store;
   }
 }
 
@@ -164,7 +164,7 @@ trial_result trial_run(const dor_backend *b, const dor_op *op, const dor_case *a
   trial t = {0};
   trial_result r = {0};
   OK(dor_opcase_build(&t.c, op, at));
-  if (store != DOR_F32) narrow(&t, store);
+  if (store != DOR_F32) trial_narrow(&t.c, store);
   dor_status s = dor_program_build(&t.program, &t.c.graph, b, o);
   if (s == DOR_E_UNSUPPORTED) return r;
   REQUIRE(s == DOR_OK, "%s/%s on %s: %s", op->name, at->name, b->name, dor_errmsg());

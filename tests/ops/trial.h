@@ -20,6 +20,7 @@ dor_backend trial_backend(const dor_kernel *const *column, const char *name);
 /* `store` other than F32: what the op marks as narrow is stored in this type, inputs rounded to it before the definition is evaluated. */
 trial_result trial_run(const dor_backend *b, const dor_op *op, const dor_case *at, dor_dtype store, const dor_program_options *o);
 
+void trial_narrow(dor_opcase *c, dor_dtype store);
 bool trial_narrows(const dor_op *op, const dor_case *at); /* is anything marked? */
 
 #endif
