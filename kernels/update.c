@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Parameter updates over flat ranges, one pass each. What depends on the step
- * alone (rates, bias corrections) is worked out in double before the loop. */
+ * The update of all parameters, run by run, one pass each and one more for the average. What depends
+ * on the step alone (rates, bias corrections) is worked out in double before the loop. */
 #include <math.h>
 
 #include "kernels/reduce.h"
@@ -30,13 +30,15 @@ static void norm_body(const void *job, int64_t lo, int64_t hi)
   for (int64_t p = lo; p < hi; p++) s->part[p] = squares(s->g + p * PIECE, s->n - p * PIECE < PIECE ? s->n - p * PIECE : PIECE);
 }
 
-static int64_t pieces(dor_shape s) { return (dor_shape_size(s) + PIECE - 1) / PIECE; }
+static int64_t length(const dor_range *r) { return r->end - r->begin; }
+static int64_t pieces(const dor_range *r) { return (length(r) + PIECE - 1) / PIECE; }
 
 static dor_status clip_prepare(const dor_prep *p, void **plan, size_t *scratch)
 {
+  const dor_clip_attr *a = p->attr;
   (void)plan;
-  for (int32_t i = 0; i < p->nin; i++) {
-    size_t bytes = (size_t)pieces(p->in[i].shape) * sizeof(double);
+  for (int32_t i = 0; i < a->n; i++) {
+    size_t bytes = (size_t)pieces(&a->run[i]) * sizeof(double);
     *scratch = bytes > *scratch ? bytes : *scratch;
   }
   return DOR_OK;
@@ -44,51 +46,33 @@ static dor_status clip_prepare(const dor_prep *p, void **plan, size_t *scratch)
 
 static void clip_norm_run(const dor_call *c)
 {
+  const dor_clip_attr *a = c->attr;
   double sum = 0;
-  for (int32_t i = 0; i < c->nin; i++) {
-    norm s = {c->in[i].data, c->scratch, dor_shape_size(c->in[i].shape)};
-    dor_parallel(c->threads, pieces(c->in[i].shape), 4, norm_body, &s);
-    for (int64_t p = 0; p < pieces(c->in[i].shape); p++) sum += s.part[p];
+  for (int32_t i = 0; i < a->n; i++) {
+    const dor_range *r = &a->run[i];
+    norm s = {(const float *)c->in[0].data + r->begin, c->scratch, length(r)};
+    dor_parallel(c->threads, pieces(r), 4, norm_body, &s);
+    for (int64_t p = 0; p < pieces(r); p++) sum += s.part[p];
   }
-  double length = sqrt(sum) * (double)c->step->grad_scale, most = ((const dor_clip_attr *)c->attr)->max_norm;
-  *(float *)c->out[0].data = (float)fmin(1, most / (length + 1e-6));
-  *(float *)c->out[1].data = (float)length;
+  double norm_of_all = sqrt(sum) * (double)c->step->grad_scale;
+  *(float *)c->out[0].data = (float)fmin(1, a->max_norm / (norm_of_all + 1e-6));
+  *(float *)c->out[1].data = (float)norm_of_all;
 }
 const dor_kernel clip_norm_cpu = {.name = "clip_norm_cpu", .prepare = clip_prepare, .run = clip_norm_run};
 
-typedef struct update { /* out may be the memory of in */
-  const float *p, *m, *v, *g;
-  float *new_p, *new_m, *new_v;
+typedef struct update { /* of one run: everything begins with it */
+  float *p, *m, *v, *average;
+  const float *g;
   float scale, lr, decay, shrink, a, b, c, ra, rb, eps;
 } update;
-
-static update job_of(const dor_call *c, int32_t grad)
-{
-  update u = {.p = c->in[0].data, .g = c->in[grad].data, .new_p = c->out[0].data};
-  u.scale = c->step->grad_scale * (c->nin > grad + 1 ? *(const float *)c->in[grad + 1].data : 1.0f);
-  if (grad > 1) u.m = c->in[1].data, u.new_m = c->out[1].data;
-  if (grad > 2) u.v = c->in[2].data, u.new_v = c->out[2].data;
-  return u;
-}
-
-static void each(const dor_call *c, dor_body *body, const update *u) { dor_parallel(c->threads, dor_shape_size(c->out[0].shape), GRAIN, body, u); }
 
 DOR_CLONES static void sgd_body(const void *job, int64_t lo, int64_t hi)
 {
   const update *u = job;
   const float scale = u->scale, decay = u->decay, lr = u->lr;
 #pragma GCC ivdep
-  for (int64_t i = lo; i < hi; i++) u->new_p[i] = u->p[i] - lr * (u->g[i] * scale + decay * u->p[i]);
+  for (int64_t i = lo; i < hi; i++) u->p[i] = u->p[i] - lr * (u->g[i] * scale + decay * u->p[i]);
 }
-
-static void sgd_run(const dor_call *c)
-{
-  const dor_sgd_attr *a = c->attr;
-  update u = job_of(c, 1);
-  u.lr = (float)((double)c->step->lr * a->lr_factor), u.decay = (float)a->decay;
-  each(c, sgd_body, &u);
-}
-const dor_kernel sgd_cpu = {.name = "sgd_cpu", .run = sgd_run};
 
 /* a: momentum; the step is g b + m c, which is m, or g + momentum m with Nesterov */
 DOR_CLONES static void momentum_body(const void *job, int64_t lo, int64_t hi)
@@ -98,20 +82,10 @@ DOR_CLONES static void momentum_body(const void *job, int64_t lo, int64_t hi)
 #pragma GCC ivdep
   for (int64_t i = lo; i < hi; i++) {
     float p = u->p[i], g = u->g[i] * scale + decay * p, m = a * u->m[i] + g;
-    u->new_m[i] = m;
-    u->new_p[i] = p - lr * (b * g + c * m);
+    u->m[i] = m;
+    u->p[i] = p - lr * (b * g + c * m);
   }
 }
-
-static void sgd_momentum_run(const dor_call *c)
-{
-  const dor_sgd_attr *a = c->attr;
-  update u = job_of(c, 2);
-  u.lr = (float)((double)c->step->lr * a->lr_factor), u.decay = (float)a->decay;
-  u.a = (float)a->momentum, u.b = a->nesterov ? 1 : 0, u.c = a->nesterov ? u.a : 1;
-  each(c, momentum_body, &u);
-}
-const dor_kernel sgd_momentum_cpu = {.name = "sgd_momentum_cpu", .run = sgd_momentum_run};
 
 /* lr: lr / (1 - b1^t); c: 1 / sqrt(1 - b2^t); shrink: 1 - lr decay (adamw) */
 DOR_CLONES static void adam_body(const void *job, int64_t lo, int64_t hi)
@@ -122,37 +96,63 @@ DOR_CLONES static void adam_body(const void *job, int64_t lo, int64_t hi)
 #pragma GCC ivdep
   for (int64_t i = lo; i < hi; i++) {
     float p = u->p[i], g = u->g[i] * scale + decay * p, m = u->m[i] + ra * (g - u->m[i]), v = b * u->v[i] + rb * (g * g);
-    u->new_m[i] = m;
-    u->new_v[i] = v;
-    u->new_p[i] = p * shrink - lr * m / (sqrtf(v) * c + eps);
+    u->m[i] = m;
+    u->v[i] = v;
+    u->p[i] = p * shrink - lr * m / (sqrtf(v) * c + eps);
   }
 }
 
-static void adam_run(const dor_call *c)
-{
-  const dor_adam_attr *a = c->attr;
-  double t = (double)c->step->step + 1, lr = (double)c->step->lr * a->lr_factor;
-  update u = job_of(c, 3);
-  u.decay = a->decoupled ? 0 : (float)a->decay;
-  u.shrink = a->decoupled ? (float)(1 - lr * a->decay) : 1;
-  u.lr = (float)(lr / (1 - pow(a->beta1, t)));
-  u.c = (float)(1 / sqrt(1 - pow(a->beta2, t)));
-  u.ra = (float)(1 - a->beta1), u.b = (float)a->beta2, u.rb = (float)(1 - a->beta2), u.eps = (float)a->eps;
-  each(c, adam_body, &u);
-}
-const dor_kernel adam_cpu = {.name = "adam_cpu", .run = adam_run};
-
-DOR_CLONES static void ema_body(const void *job, int64_t lo, int64_t hi)
+DOR_CLONES static void average_body(const void *job, int64_t lo, int64_t hi)
 {
   const update *u = job;
   const float a = u->a;
 #pragma GCC ivdep
-  for (int64_t i = lo; i < hi; i++) u->new_p[i] = u->p[i] + a * (u->g[i] - u->p[i]);
+  for (int64_t i = lo; i < hi; i++) u->average[i] = u->average[i] + a * (u->p[i] - u->average[i]);
 }
 
-static void ema_run(const dor_call *c)
+/* What is kept of a run: its part of section k of the moments. */
+static float *kept(const dor_call *c, const dor_range *r, int32_t k)
 {
-  update u = {.p = c->in[0].data, .g = c->in[1].data, .new_p = c->out[0].data, .a = (float)(1 - ((const dor_ema_attr *)c->attr)->decay)};
-  each(c, ema_body, &u);
+  const int64_t at = k * dor_shape_size(c->in[0].shape) + r->begin;
+  return at < dor_shape_size(c->out[1].shape) ? (float *)c->out[1].data + at : NULL;
 }
-const dor_kernel ema_cpu = {.name = "ema_cpu", .run = ema_run};
+
+static update job_of(const dor_call *c, const dor_range *r)
+{
+  return (update){.p = (float *)c->out[0].data + r->begin, .m = kept(c, r, 0), .v = kept(c, r, 1), .average = kept(c, r, dor_update_kept(c->attr)),
+                  .g = (const float *)c->in[2].data + r->begin, .scale = c->step->grad_scale * (c->nin > 3 ? *(const float *)c->in[3].data : 1.0f)};
+}
+
+static dor_body *sgd_of(const dor_call *c, const dor_range *r, update *u)
+{
+  const dor_update_attr *a = c->attr;
+  u->lr = (float)((double)c->step->lr * r->lr_factor), u->decay = (float)r->decay;
+  u->a = (float)a->momentum, u->b = a->nesterov ? 1 : 0, u->c = a->nesterov ? u->a : 1;
+  return a->momentum > 0 ? momentum_body : sgd_body;
+}
+
+static dor_body *adam_of(const dor_call *c, const dor_range *r, update *u)
+{
+  const dor_update_attr *a = c->attr;
+  const bool decoupled = a->rule == DOR_RULE_ADAMW;
+  double t = (double)c->step->step + 1, lr = (double)c->step->lr * r->lr_factor;
+  u->decay = decoupled ? 0 : (float)r->decay;
+  u->shrink = decoupled ? (float)(1 - lr * r->decay) : 1;
+  u->lr = (float)(lr / (1 - pow(a->beta1, t)));
+  u->c = (float)(1 / sqrt(1 - pow(a->beta2, t)));
+  u->ra = (float)(1 - a->beta1), u->b = (float)a->beta2, u->rb = (float)(1 - a->beta2), u->eps = (float)a->eps;
+  return adam_body;
+}
+
+static void update_run(const dor_call *c)
+{
+  const dor_update_attr *a = c->attr;
+  for (int32_t i = 0; i < a->n; i++) {
+    update u = job_of(c, &a->run[i]);
+    dor_parallel(c->threads, length(&a->run[i]), GRAIN, a->rule == DOR_RULE_SGD ? sgd_of(c, &a->run[i], &u) : adam_of(c, &a->run[i], &u), &u);
+    if (!(a->ema > 0)) continue;
+    u.a = (float)(1 - a->ema);
+    dor_parallel(c->threads, length(&a->run[i]), GRAIN, average_body, &u);
+  }
+}
+const dor_kernel update_cpu = {.name = "update_cpu", .run = update_run};

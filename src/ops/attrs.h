@@ -58,9 +58,19 @@ typedef struct dor_dropout_attr { double p; } dor_dropout_attr;
 typedef struct dor_ce_attr { double smoothing; } dor_ce_attr;
 typedef struct dor_ae_attr { double push, pull; bool hinge; } dor_ae_attr; /* factors of the two terms; hinge: of two means' distance */
 
-typedef struct dor_clip_attr { double max_norm; } dor_clip_attr;
-typedef struct dor_sgd_attr { double lr_factor, decay, momentum; bool nesterov; } dor_sgd_attr;
-typedef struct dor_adam_attr { double lr_factor, beta1, beta2, eps, decay; bool decoupled; } dor_adam_attr;
-typedef struct dor_ema_attr { double decay; } dor_ema_attr;
+/* A run of parameters that lie together in a flat block and share rate and decay: numbers [begin, end), begin a multiple of 16. Runs ascend
+ * and do not overlap; what lies between them is left alone. An attribute only borrows them: they live with the graph, or for ever. */
+typedef struct dor_range { int64_t begin, end; double lr_factor, decay; } dor_range;
+enum { DOR_RANGE_ALIGN = 16 };
+typedef struct dor_clip_attr { double max_norm; int32_t n; const dor_range *run; } dor_clip_attr;
+typedef enum dor_optim_rule { DOR_RULE_ADAM, DOR_RULE_ADAMW, DOR_RULE_SGD } dor_optim_rule;
+typedef struct dor_update_attr {
+  int32_t rule, n;
+  const dor_range *run;
+  double beta1, beta2, eps, momentum; /* SGD: momentum, 0: none kept; else the others */
+  bool nesterov;
+  double ema;                         /* decay of the weights' average; 0: none */
+} dor_update_attr;
+static inline int32_t dor_update_kept(const dor_update_attr *a) { return a->rule != DOR_RULE_SGD ? 2 : a->momentum > 0 ? 1 : 0; } /* moments */
 
 #endif

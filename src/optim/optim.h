@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Optimisers and schedules. The update is a program of its own: clip, then one
- * optimiser node per run of parameters that share rate and decay. Schedules are
- * host maths; the rate of a step travels in the step block. */
+ * node for all parameters, which knows the runs of them that share rate and decay.
+ * Schedules are host maths; the rate of a step travels in the step block. */
 #ifndef DOR_OPTIM_OPTIM_H
 #define DOR_OPTIM_OPTIM_H
 
 #include "graph/graph.h"
 #include "ops/ops.h"
 
-typedef enum dor_optim_rule { DOR_RULE_ADAM, DOR_RULE_ADAMW, DOR_RULE_SGD } dor_optim_rule;
 typedef enum dor_schedule_rule { DOR_SCHEDULE_CONSTANT, DOR_SCHEDULE_STEP, DOR_SCHEDULE_COSINE, DOR_SCHEDULE_EXPONENTIAL } dor_schedule_rule;
 
 typedef struct dor_optim_cfg {

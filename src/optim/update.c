@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The update graph: clip, then one optimiser node for each run of parameters that
- * lie together and share rate and decay, then the average of the weights. The
- * moment block holds what the rule keeps (first moments, second moments, average),
- * each laid out as the parameter block. */
+ * The update graph: clip, then one node that moves all parameters, over the runs of
+ * them that lie together and share rate and decay. The moment block holds what the
+ * rule keeps (first moments, second moments, average), each laid out as the parameter
+ * block. */
 #include "optim/optim.h"
 
-typedef struct range { size_t begin, end; double lr_factor; bool decayed; } range; /* bytes of the parameter block */
+static dor_update_attr attr_of(const dor_optim_cfg *c)
+{
+  return (dor_update_attr){.rule = (int32_t)c->rule, .beta1 = c->beta1, .beta2 = c->beta2, .eps = c->eps, .momentum = c->momentum, .nesterov = c->nesterov,
+                           .ema = c->ema};
+}
 
 static size_t kept_moments(const dor_optim_cfg *c)
 {
-  return c->rule != DOR_RULE_SGD ? 2 : c->momentum > 0 ? 1 : 0;
+  const dor_update_attr a = attr_of(c);
+  return (size_t)dor_update_kept(&a);
 }
 
 size_t dor_optim_ema_offset(const dor_params *p, const dor_optim_cfg *c) { return kept_moments(c) * p->param_bytes; }
@@ -20,67 +25,48 @@ size_t dor_optim_moment_bytes(const dor_params *p, const dor_optim_cfg *c)
   return dor_optim_ema_offset(p, c) + (c->ema > 0 ? p->param_bytes : 0);
 }
 
-static bool joins(const range *r, const dor_param_spec *s, bool decayed)
+static bool joins(const dor_range *r, const dor_range *next)
 {
-  return r->lr_factor >= (double)s->lr_factor && r->lr_factor <= (double)s->lr_factor && r->decayed == decayed;
+  return r->lr_factor >= next->lr_factor && r->lr_factor <= next->lr_factor && r->decay >= next->decay && r->decay <= next->decay;
 }
 
 /* Runs of trained parameters in the order of the table, which is that of the block. A frozen one ends a run. */
-static int32_t find_ranges(const dor_params *p, const dor_optim_cfg *c, range *r)
+static int32_t find_runs(const dor_params *p, const dor_optim_cfg *c, dor_range *r)
 {
   int32_t n = 0;
   bool open = false;
   for (int32_t i = 0; i < p->n; i++) {
     const dor_param_spec *s = &p->at[i].spec;
     if (s->state) continue;
-    size_t end = p->at[i].offset + (size_t)dor_shape_size(s->shape) * sizeof(float);
-    bool decayed = c->decay > 0 && (c->decay_all || !s->no_decay);
+    const int64_t begin = (int64_t)(p->at[i].offset / sizeof(float));
+    const dor_range one = {begin, begin + dor_shape_size(s->shape), (double)s->lr_factor, c->decay_all || !s->no_decay ? c->decay : 0};
     if (s->frozen) open = false;
-    else if (open && joins(&r[n - 1], s, decayed)) r[n - 1].end = end;
-    else r[n++] = (range){p->at[i].offset, end, (double)s->lr_factor, decayed}, open = true;
+    else if (open && joins(&r[n - 1], &one)) r[n - 1].end = one.end;
+    else r[n++] = one, open = true;
   }
   return n;
 }
 
-static dor_val block_of(dor_graph *g, dor_kind kind, size_t offset, const range *r, const char *name)
+static dor_val block_of(dor_graph *g, dor_kind kind, size_t bytes, const char *name)
 {
-  return dor_graph_block(g, kind, offset + r->begin, (int64_t)((r->end - r->begin) / sizeof(float)), name);
-}
-
-static dor_val sgd(dor_graph *g, const dor_optim_cfg *c, const range *r, dor_val p, dor_val grad, dor_val clip)
-{
-  dor_sgd_attr a = {r->lr_factor, r->decayed ? c->decay : 0, c->momentum, c->nesterov};
-  if (!(c->momentum > 0)) return dor_sgd(g, p, grad, clip, &a);
-  return dor_sgd_momentum(g, p, block_of(g, DOR_MOMENT, 0, r, "m"), grad, clip, &a);
-}
-
-static dor_val adam(dor_graph *g, const dor_optim_cfg *c, const range *r, dor_val p, dor_val grad, dor_val clip)
-{
-  dor_adam_attr a = {r->lr_factor, c->beta1, c->beta2, c->eps, r->decayed ? c->decay : 0, c->rule == DOR_RULE_ADAMW};
-  return dor_adam(g, p, block_of(g, DOR_MOMENT, 0, r, "m"), block_of(g, DOR_MOMENT, g->params->param_bytes, r, "v"), grad, clip, &a);
-}
-
-static void update(dor_graph *g, const dor_optim_cfg *c, const range *r, dor_val grad, dor_val clip)
-{
-  dor_val p = block_of(g, DOR_PARAM, 0, r, "p");
-  p = c->rule == DOR_RULE_SGD ? sgd(g, c, r, p, grad, clip) : adam(g, c, r, p, grad, clip);
-  if (c->ema > 0) dor_ema(g, block_of(g, DOR_MOMENT, dor_optim_ema_offset(g->params, c), r, "ema"), p, c->ema);
+  return dor_graph_block(g, kind, 0, bytes ? (int64_t)(bytes / sizeof(float)) : 1, name);
 }
 
 dor_status dor_optim_build(dor_graph *g, const dor_optim_cfg *c)
 {
   DOR_TRY(g->status);
   DOR_NEED(g->params && g->params->n, ARG, "there are no parameters to update");
-  range *r = dor_arena_alloc(&g->arena, (size_t)g->params->n * sizeof *r);
-  dor_val *grad = dor_arena_alloc(&g->arena, (size_t)g->params->n * sizeof *grad), clip = DOR_NONE;
-  DOR_NEED(r && grad, NOMEM, "an update of %d parameters", g->params->n);
-  int32_t n = find_ranges(g->params, c, r);
-  DOR_NEED(n, ARG, "all parameters are frozen");
-  for (int32_t i = 0; i < n; i++) grad[i] = block_of(g, DOR_GRAD, 0, &r[i], "g");
+  dor_update_attr a = attr_of(c);
+  dor_range *run = dor_arena_alloc(&g->arena, (size_t)g->params->n * sizeof *run);
+  DOR_NEED(run, NOMEM, "an update of %d parameters", g->params->n);
+  a.run = run, a.n = find_runs(g->params, c, run);
+  DOR_NEED(a.n, ARG, "all parameters are frozen");
+  const dor_val grad = block_of(g, DOR_GRAD, g->params->param_bytes, "g");
+  dor_val clip = DOR_NONE;
   if (c->clip > 0) {
-    clip = dor_clip_norm(g, n, grad, c->clip);
+    clip = dor_clip_norm(g, grad, &(dor_clip_attr){c->clip, a.n, run});
     dor_graph_keep(g, dor_graph_output(g, clip, 1), "grad_norm");
   }
-  for (int32_t i = 0; i < n; i++) update(g, c, &r[i], grad[i], clip);
+  dor_update(g, block_of(g, DOR_PARAM, g->params->param_bytes, "p"), block_of(g, DOR_MOMENT, dor_optim_moment_bytes(g->params, c), "m"), grad, clip, &a);
   return g->status;
 }

@@ -12,6 +12,9 @@
 
 #define FILLS {[1] = DOR_FILL_LABELS, [2] = DOR_FILL_POSITIVE, [3] = DOR_FILL_POSITIVE}
 #define N 9001
+enum { ROUND = N + 7, RUNS = 1100 }; /* more than a launch of the update takes */
+static const dor_range long_runs[] = {{0, 5003, 0.5, 0.01}, {5008, N, 1, 0}};
+static dor_range many_runs[RUNS];
 static const struct { const dor_op *op; dor_case at; } larger[] = {
     {&dor_op_matmul, {.name = "deep", .attr = &(dor_matmul_attr){false, true}, .in = {DOR_DIMS(5, 1100), DOR_DIMS(7, 1100)}}},
     {&dor_op_matmul, {.name = "wide", .attr = &(dor_matmul_attr){true, false}, .in = {DOR_DIMS(20, 515), DOR_DIMS(20, 520)}}},
@@ -25,9 +28,12 @@ static const struct { const dor_op *op; dor_case at; } larger[] = {
     {&dor_op_bce, {.name = "long", .in = {DOR_DIMS(N), DOR_DIMS(N), DOR_DIMS(N)}, .fill = {[1] = DOR_FILL_BINARY, [2] = DOR_FILL_POSITIVE}}},
     {&dor_op_mse, {.name = "long", .in = {DOR_DIMS(3, N), DOR_DIMS(3, N), DOR_DIMS(3)}, .fill = {[2] = DOR_FILL_POSITIVE}}},
     {&dor_op_mae, {.name = "long", .in = {DOR_DIMS(3, N), DOR_DIMS(3, N), DOR_DIMS(3)}, .fill = {DOR_FILL_DISTINCT, DOR_FILL_NOISE, DOR_FILL_POSITIVE}}},
-    {&dor_op_clip_norm, {.name = "long", .attr = &(dor_clip_attr){1}, .in = {DOR_DIMS(N), DOR_DIMS(3), DOR_DIMS(N)}, .nin = 3}},
-    {&dor_op_adam, {.name = "long", .attr = &(dor_adam_attr){0.5, 0.9, 0.999, 1e-8, 0.01, true}, .in = {DOR_DIMS(N), DOR_DIMS(N), DOR_DIMS(N), DOR_DIMS(N)},
-                    .fill = {[2] = DOR_FILL_POSITIVE}, .nin = 4}},
+    {&dor_op_clip_norm, {.name = "long", .attr = &(dor_clip_attr){1, 2, long_runs}, .in = {DOR_DIMS(ROUND)}}},
+    {&dor_op_clip_norm, {.name = "many", .attr = &(dor_clip_attr){1, RUNS, many_runs}, .in = {DOR_DIMS(16 * RUNS)}}},
+    {&dor_op_update, {.name = "long", .attr = &(dor_update_attr){.rule = DOR_RULE_ADAMW, .n = 2, .run = long_runs, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
+                      .in = {DOR_DIMS(ROUND), DOR_DIMS(2 * ROUND), DOR_DIMS(ROUND)}, .fill = {[1] = DOR_FILL_POSITIVE}, .nin = 3}},
+    {&dor_op_update, {.name = "many", .attr = &(dor_update_attr){.rule = DOR_RULE_SGD, .n = RUNS, .run = many_runs, .momentum = 0.9},
+                      .in = {DOR_DIMS(16 * RUNS), DOR_DIMS(16 * RUNS), DOR_DIMS(16 * RUNS)}, .nin = 3}},
 };
 
 static double check_one(const dor_backend *b, const dor_op *op, const dor_case *at, dor_dtype store)
@@ -49,6 +55,8 @@ static double check_one(const dor_backend *b, const dor_op *op, const dor_case *
 
 TEST(op_cuda_large_sizes_match_definition)
 {
+  for (int i = 0; i < RUNS; i++) /* of more kinds than it takes, too */
+    many_runs[i] = (dor_range){16 * i, 16 * i + 1 + i % 16, 1 + i / 20 % 11, 0.01 * (i % 2)};
   dor_backend b = trial_backend(dor_column_cuda, "cuda");
   double worst = 0;
   int n = sizeof larger / sizeof *larger;
