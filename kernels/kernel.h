@@ -24,6 +24,7 @@ typedef struct dor_prep { /* one node, at bind time */
   dor_isa isa;
   dor_conv_choice conv;        /* cpu.conv: which 3x3 convolution is wanted */
   const struct dor_library *library; /* of a GPU backend: what cuDNN and cuBLASLt kernels plan by (library.h); else NULL */
+  struct dor_copies *copies;   /* of a GPU: where copies of weights are asked for (copies.h); else NULL */
   bool fleet;                  /* bits may not depend on how many models there are: own kernels, not a library that picks by size */
 } dor_prep;
 
@@ -32,6 +33,7 @@ typedef struct dor_call { /* one node of one instance, in a step */
   const void *plan;            /* what prepare made, shared and immutable */
   void *context;               /* what attach made, of this instance */
   void *scratch;               /* as many bytes as prepare asked for, shared with other nodes, 64-byte aligned */
+  const void *copies;          /* of weights, where a kernel of the program asked for one (copies.h); else NULL */
   int32_t nin, nout, threads;
   const dor_view *in;
   const dor_view *out;

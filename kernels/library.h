@@ -17,6 +17,7 @@ typedef int32_t dor_from; /* an operand's place among a call's views */
 enum { DOR_FROM_NONE = -1, DOR_FROM_OUT = 1 << 16 };
 static inline dor_from dor_from_in(int32_t i) { return i; }
 static inline dor_from dor_from_out(int32_t i) { return DOR_FROM_OUT + i; }
+static inline const void *dor_from_copy(const dor_call *c, dor_dtype t, int64_t at) { return (const char *)c->copies + (size_t)at * dor_dtype_size(t); }
 static inline const dor_view *dor_from_view(const dor_call *c, dor_from f) /* NULL for DOR_FROM_NONE */
 {
   return f == DOR_FROM_NONE ? NULL : f >= DOR_FROM_OUT ? &c->out[f - DOR_FROM_OUT] : &c->in[f];
@@ -42,6 +43,8 @@ typedef struct dor_product {
   dor_epilogue epilogue;
   dor_from a, b, c, bias;                       /* bias: DOR_FROM_NONE where the epilogue has none */
   dor_from gate_a, gate_b;                      /* DOR_FROM_NONE: none; at most one */
+  bool copied_b;                                /* B, in type_b, is not the view: it begins at number copy_b of the call's copies (copies.h) */
+  int64_t copy_b;
 } dor_product;
 
 /* ---- convolutions and what fuses with them: opgraph.h ---- */

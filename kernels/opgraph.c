@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "kernels/copies.h"
+
 dor_dtype dor_og_type(const dor_opgraph *g)
 {
   for (int32_t i = 0; i < g->nop; i++)
@@ -75,10 +77,13 @@ dor_og dor_og_in(dor_opgraph *g, const dor_prep *p, int32_t i) { return view(g, 
 
 dor_og dor_og_weights(dor_opgraph *g, const dor_prep *p, int32_t i)
 {
-  dor_shape w = p->in[i].shape;
+  const dor_shape w = p->in[i].shape;
+  const int32_t dim[4] = {w.d[3], w.d[0], w.d[1], w.d[2]};
+  const int64_t copy = dor_copy_ask(p, i, p->in[0].dtype, w.d[3], true);
+  if (copy >= 0) return tensor(g, p->in[0].dtype, DOR_OG_COPY, (dor_from)copy, dim);
   dor_og_op *turn = op(g, DOR_OG_TURN);
   turn->in[0] = dor_og_in(g, p, i);
-  return turn->out[0] = tensor(g, p->in[0].dtype, DOR_OG_SCRATCH, DOR_FROM_NONE, (int32_t[]){w.d[3], w.d[0], w.d[1], w.d[2]});
+  return turn->out[0] = tensor(g, p->in[0].dtype, DOR_OG_SCRATCH, DOR_FROM_NONE, dim);
 }
 
 void dor_og_affine(dor_opgraph *g, const dor_prep *p, int32_t first, double eps, dor_og to[2])
@@ -136,7 +141,7 @@ static void print_values(const dor_og *v, int32_t n, dor_str *out)
 
 static void print_tensor(const dor_og_tensor *t, dor_str *out)
 {
-  static const char *const places[] = {[DOR_OG_VIRTUAL] = "virtual", [DOR_OG_SCRATCH] = "scratch", [DOR_OG_VIEW] = ""};
+  static const char *const places[] = {[DOR_OG_VIRTUAL] = "virtual", [DOR_OG_SCRATCH] = "scratch", [DOR_OG_VIEW] = "", [DOR_OG_COPY] = "copy"};
   dor_str_add(out, places[t->place]);
   if (t->place == DOR_OG_VIEW) dor_str_fmt(out, "%s%d", t->from >= DOR_FROM_OUT ? "out" : "in", t->from % DOR_FROM_OUT);
   dor_str_fmt(out, ":%s[%d,%d,%d,%d]", dor_dtype_name(t->dtype), t->dim[0], t->dim[1], t->dim[2], t->dim[3]);

@@ -9,8 +9,9 @@
  *   return dor_library_graph(p, &g, plan, scratch);
  *
  * Values are numbers of tensors. What an operation makes lies nowhere (it is virtual: one kernel hands it on) until it is named
- * an output. Weights lie in memory as [K,K,C,O] and cuDNN wants [O,K,K,C] in the maps' type: turning them, and a few vectors of
- * batch norm, are operations too, done by own kernels (graph_steps.h) around the graph, through scratch. A graph that cannot be
+ * an output. Weights lie in memory as [K,K,C,O] and cuDNN wants [O,K,K,C] in the maps' type: the program keeps such copies of
+ * parameters (copies.h). Turning what is no parameter, and a few vectors of batch norm, are operations too, done by own kernels
+ * (graph_steps.h) around the graph, through scratch. A graph that cannot be
  * written down remembers that, and dor_library_graph declines it. */
 #ifndef DOR_KERNELS_OPGRAPH_H
 #define DOR_KERNELS_OPGRAPH_H
@@ -39,12 +40,12 @@ typedef enum dor_og_kind {
 typedef int32_t dor_og; /* a value: the number of a tensor */
 enum { DOR_OG_TENSORS = 16, DOR_OG_OPS = 10, DOR_OG_IN = 4, DOR_OG_OUT = 2 };
 
-typedef enum dor_og_place { DOR_OG_VIRTUAL, DOR_OG_SCRATCH, DOR_OG_VIEW } dor_og_place;
+typedef enum dor_og_place { DOR_OG_VIRTUAL, DOR_OG_SCRATCH, DOR_OG_VIEW, DOR_OG_COPY } dor_og_place;
 
 typedef struct dor_og_tensor {
   dor_dtype dtype;
   dor_og_place place;
-  dor_from from;   /* VIEW: which of the call's */
+  dor_from from;   /* VIEW: which of the call's; COPY: which number of its copies (copies.h) it begins at */
   int32_t dim[4];  /* maps N,H,W,C; filters O,K,K,C/G; vectors 1,1,1,C; views that only own kernels touch: as they are */
 } dor_og_tensor;
 

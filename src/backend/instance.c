@@ -77,6 +77,7 @@ static dor_status make_call(dor_instance *in, int32_t k, int32_t models, size_t 
                   .models = models, .stride = in->stride};
   if (in->mirror) dor_mirror_bind(in->mirror, c);
   c->step = (const dor_step *)(const void *)((const char *)c->step + shift);
+  if (p->copies != DOR_NONE) c->copies = (char *)dor_instance_data(in, p->copies) + shift;
   if (b->scratch) c->scratch = (char *)in->pool + p->plan.scratch[k] + shift;
   DOR_TRY(make_views(in, n->nin, n->in, shift, &c->in));
   DOR_TRY(make_views(in, n->nout, n->out, shift, &c->out));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "kernels/copies.h"
 #include "ops/ops.h"
 
 static dor_status conv_choice(const char *text, dor_conv_choice *out)
@@ -22,11 +23,13 @@ static dor_status conv_choice(const char *text, dor_conv_choice *out)
   return DOR_FAIL(ARG, "cpu.conv must be one of auto|direct|winograd, got '%s'", text);
 }
 
+static dor_dtype type_of_maps(dor_format f) { return f == DOR_FORMAT_BF16 ? DOR_BF16 : f == DOR_FORMAT_FP16 ? DOR_F16 : DOR_F32; }
+
 static dor_status narrow(dor_program *p, dor_format precision)
 {
   if (precision == DOR_FORMAT_FP32) return DOR_OK;
   DOR_NEED(p->backend->narrow, UNSUPPORTED, "the %s backend computes in float32 alone", p->backend->name);
-  return dor_graph_narrow(&p->graph, &(dor_narrowing){precision == DOR_FORMAT_BF16 ? DOR_BF16 : DOR_F16, dor_cast});
+  return dor_graph_narrow(&p->graph, &(dor_narrowing){type_of_maps(precision), dor_cast});
 }
 
 static dor_status adopt(dor_program *p, const dor_program_options *o)
@@ -67,12 +70,14 @@ static dor_status nobody_serves(const dor_program *p, const dor_node *n, const d
 
 static dor_status try_kernel(dor_bound *b, const dor_kernel *k, const dor_prep *prep, bool *served)
 {
+  const dor_copies before = prep->copies ? *prep->copies : (dor_copies){0};
   *served = true;
   b->kernel = k, b->plan = NULL, b->scratch = 0;
   dor_status s = k->prepare ? k->prepare(prep, &b->plan, &b->scratch) : DOR_OK;
   if (s == DOR_OK) return DOR_OK;
   b->kernel = NULL;
   *served = false;
+  if (prep->copies) prep->copies->n = before.n, prep->copies->size = before.size; /* what it asked for nobody reads */
   return s == DOR_E_UNSUPPORTED ? DOR_OK : s;
 }
 
@@ -84,7 +89,7 @@ static bool reads(const dor_backend *b, const dor_kernel *k, const dor_type *typ
   return true;
 }
 
-static dor_status bind_node(dor_program *p, int32_t k)
+static dor_status bind_node(dor_program *p, int32_t k, dor_copies *copies)
 {
   dor_graph *g = &p->graph;
   const dor_node *n = &g->node[k];
@@ -93,7 +98,7 @@ static dor_status bind_node(dor_program *p, int32_t k)
   DOR_NEED(type, NOMEM, "%s: binding", n->op->name);
   node_types(g, n, type);
   dor_prep prep = {.node = n, .attr = n->attr, .nin = n->nin, .nout = n->nout, .in = type, .out = type + n->nin, .threads = p->threads,
-                   .training = g->training, .isa = p->isa, .conv = p->conv, .library = p->backend->library, .fleet = p->fleet};
+                   .training = g->training, .isa = p->isa, .conv = p->conv, .library = p->backend->library, .copies = copies, .fleet = p->fleet};
   for (int32_t c = 0; c < DOR_COLUMNS; c++) {
     const dor_kernel *kernel = p->backend->column[c] ? p->backend->column[c][n->op->id] : NULL;
     bool served = false;
@@ -103,18 +108,46 @@ static dor_status bind_node(dor_program *p, int32_t k)
   return nobody_serves(p, n, type);
 }
 
+/* A program that changes its parameters on the way has no one copy of them. */
+static bool keeps_parameters(const dor_graph *g)
+{
+  for (int32_t k = 0; k < g->nnode; k++)
+    for (int32_t i = 0; i < g->node[k].nout && !g->node[k].op->view; i++)
+      if (g->value[g->node[k].out[i]].kind == DOR_PARAM) return false;
+  return true;
+}
+
+/* The copies of weights that kernels have asked for, by a node before all others. */
+static dor_status copy_weights(dor_program *p, const dor_copies *c)
+{
+  dor_graph *g = &p->graph;
+  if (!c->n) return DOR_OK;
+  const dor_val all = dor_graph_block(g, DOR_PARAM, 0, (int64_t)(g->params->param_bytes / sizeof(float)), "weights");
+  p->copies = dor_copy_weights(g, all, &(dor_copies_attr){(int32_t)c->dtype, c->n, (int32_t)c->size, c->at});
+  DOR_TRY(g->status);
+  g->value[p->copies].lasting = true;
+  const dor_node first = g->node[g->nnode - 1];
+  const size_t rest = (size_t)g->nnode - 1;
+  memmove(g->node + 1, g->node, rest * sizeof *g->node);
+  memmove(p->bound + 1, p->bound, rest * sizeof *p->bound);
+  g->node[0] = first, p->bound[0] = (dor_bound){0};
+  return bind_node(p, 0, NULL);
+}
+
 static dor_status build(dor_program *p, const dor_program_options *o)
 {
   DOR_TRY(adopt(p, o));
   dor_graph *g = &p->graph;
-  size_t *scratch = dor_arena_alloc(&g->arena, (size_t)g->nnode * sizeof *scratch);
-  p->bound = dor_arena_alloc(&g->arena, (size_t)g->nnode * sizeof *p->bound);
+  const size_t most = (size_t)g->nnode + 1;
+  dor_copies copies = {.arena = &g->arena, .graph = g, .dtype = type_of_maps(o->precision)};
+  const bool may = p->backend->library && keeps_parameters(g);
+  size_t *scratch = dor_arena_alloc(&g->arena, most * sizeof *scratch);
+  p->bound = dor_arena_alloc(&g->arena, most * sizeof *p->bound);
   DOR_NEED(p->bound && scratch, NOMEM, "a program of %d nodes", g->nnode);
   p->backend->enter(p->threads);
-  for (int32_t k = 0; k < g->nnode; k++) {
-    DOR_TRY(bind_node(p, k));
-    scratch[k] = p->bound[k].scratch;
-  }
+  for (int32_t k = 0; k < g->nnode; k++) DOR_TRY(bind_node(p, k, may ? &copies : NULL));
+  DOR_TRY(copy_weights(p, &copies));
+  for (int32_t k = 0; k < g->nnode; k++) scratch[k] = p->bound[k].scratch;
   return dor_graph_plan(g, scratch, &p->plan);
 }
 
@@ -129,6 +162,7 @@ dor_status dor_program_build(dor_program **out, dor_graph *g, const dor_backend 
   p->graph = *g;
   memset(g, 0, sizeof *g);
   p->backend = b;
+  p->copies = DOR_NONE;
   dor_status s = build(p, o ? o : &(dor_program_options){0});
   if (s) dor_program_release(p);
   else *out = p;

@@ -22,6 +22,7 @@ struct dor_program {
   dor_isa isa;
   dor_conv_choice conv;
   bool fleet;
+  dor_val copies;   /* of weights, that kernels have asked for: made by node 0; DOR_NONE: none */
   const char *name; /* in the graph's arena */
 };
 

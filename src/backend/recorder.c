@@ -41,6 +41,7 @@ static dor_status product(const dor_library *l, const dor_product *p, void **pla
   if (p->batch > 1) dor_str_fmt(&text, "%dx", p->batch);
   dor_str_fmt(&text, "[%lld,%lld]%s[%lld,%lld]%s %s%s", (long long)p->m, (long long)p->k, p->ta ? "'" : "", (long long)p->k, (long long)p->n,
               p->tb ? "'" : "", dor_dtype_name(p->type_c), epilogue[p->epilogue]);
+  dor_str_add(&text, p->copied_b ? " copied weights" : "");
   return keep(l, &text, plan, scratch);
 }
 

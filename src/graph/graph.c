@@ -119,7 +119,7 @@ static dor_status make_param(dor_graph *g, const dor_param_spec *spec, dor_val *
   dor_kind kind = spec->state ? DOR_STATE : DOR_PARAM;
   *out = find_block(g, kind, p->offset, spec->shape);
   if (*out != DOR_NONE) return DOR_OK;
-  return new_value(g, (dor_value){{spec->shape, spec->dtype}, kind, p->offset, false, DOR_NONE, p->spec.name}, out);
+  return new_value(g, (dor_value){.type = {spec->shape, spec->dtype}, .kind = kind, .offset = p->offset, .alias = DOR_NONE, .name = p->spec.name}, out);
 }
 
 dor_val dor_graph_param(dor_graph *g, const dor_param_spec *spec)
@@ -133,7 +133,7 @@ static dor_status make_block(dor_graph *g, dor_kind kind, size_t offset, int64_t
   DOR_NEED(kind > DOR_INPUT && kind < DOR_KIND_COUNT, ARG, "block '%s' is of no kind that has a block", name);
   DOR_NEED(n > 0 && n <= INT32_MAX, RANGE, "block '%s' of %lld numbers", name, (long long)n);
   DOR_NEED(offset % sizeof(float) == 0, ARG, "block '%s' starts at byte %zu, between two numbers", name, offset);
-  return new_value(g, (dor_value){{DOR_SHAPE((int32_t)n), DOR_F32}, kind, offset, false, DOR_NONE, name}, out);
+  return new_value(g, (dor_value){.type = {DOR_SHAPE((int32_t)n), DOR_F32}, .kind = kind, .offset = offset, .alias = DOR_NONE, .name = name}, out);
 }
 
 dor_val dor_graph_block(dor_graph *g, dor_kind kind, size_t offset, int64_t n, const char *name)

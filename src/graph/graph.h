@@ -33,6 +33,7 @@ typedef struct dor_value {
   bool keep;        /* read after the program ends: its memory is never reused */
   dor_val alias;    /* the value whose memory this one is (an in-place output, a view); DOR_NONE: its own */
   const char *name; /* "" for unnamed temporaries */
+  bool lasting;     /* a temporary that nodes read behind the graph's back: alive to the end */
 } dor_value;
 
 typedef struct dor_cost { double flops, bytes; } dor_cost;

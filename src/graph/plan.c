@@ -54,7 +54,7 @@ static void lifetimes(const dor_graph *g, dor_plan *p)
     }
   }
   for (dor_val v = 0; v < g->nvalue; v++)
-    if (g->value[v].keep) p->last[memory_of(g, v)] = g->nnode;
+    if (g->value[v].keep || g->value[v].lasting) p->last[memory_of(g, v)] = g->nnode;
   for (dor_val v = 0; v < g->nvalue; v++)
     if (g->value[v].alias != DOR_NONE) p->first[v] = p->first[g->value[v].alias], p->last[v] = p->last[g->value[v].alias];
 }

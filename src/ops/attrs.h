@@ -73,4 +73,9 @@ typedef struct dor_update_attr {
 } dor_update_attr;
 static inline int32_t dor_update_kept(const dor_update_attr *a) { return a->rule != DOR_RULE_SGD ? 2 : a->momentum > 0 ? 1 : 0; } /* moments */
 
+/* copy_weights: the matrix [rows,columns] at number `from` of the parameters, as it is or turned, at number `to` of the copies; in that order.
+ * Borrowed as ranges are. */
+typedef struct dor_copied { int32_t from, to, rows, columns; bool turned; } dor_copied;
+typedef struct dor_copies_attr { int32_t dtype, n, size; const dor_copied *at; } dor_copies_attr;
+
 #endif

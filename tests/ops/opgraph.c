@@ -115,7 +115,9 @@ static void run(const dor_call *c)
   for (int32_t i = 0; i < g->ntensor; i++) {
     l.at[i] = calloc((size_t)count(&g->tensor[i]), sizeof(double));
     const dor_view *v = g->tensor[i].place == DOR_OG_VIEW ? dor_from_view(c, g->tensor[i].from) : NULL;
-    if (v && g->tensor[i].from < DOR_FROM_OUT) dor_to_real(v->dtype, v->data, count(&g->tensor[i]), l.at[i]);
+    const dor_og_tensor *t = &g->tensor[i];
+    if (v && t->from < DOR_FROM_OUT) dor_to_real(v->dtype, v->data, count(t), l.at[i]);
+    if (t->place == DOR_OG_COPY) dor_to_real(t->dtype, dor_from_copy(c, t->dtype, t->from), count(t), l.at[i]);
   }
   for (int p = 0; p < 3; p++)
     for (int32_t i = 0; i < g->nop; i++)
@@ -137,7 +139,8 @@ static dor_status attach(dor_call *c)
   for (int32_t i = 0; i < g->ntensor; i++) {
     const dor_og_tensor *t = &g->tensor[i];
     const dor_view *v = t->place == DOR_OG_VIEW ? dor_from_view(c, t->from) : NULL;
-    CHECK(made[i] == (v == NULL || t->from >= DOR_FROM_OUT), "tensor %d is made %d times", i, made[i]);
+    const bool given = t->place == DOR_OG_COPY || (v && t->from < DOR_FROM_OUT);
+    CHECK(made[i] == !given, "tensor %d is made %d times", i, made[i]);
     CHECK(!v || (v->dtype == t->dtype && dor_shape_size(v->shape) == count(t)), "tensor %d is not its view", i);
   }
   return DOR_OK;
@@ -203,4 +206,52 @@ TEST(op_graphs_print_as_one_line)
   const char *got = line_of(&dor_op_conv2d_affine, residual, &text);
   CHECK(!strcmp(got, want), "got  %s\nwant %s", got, want);
   dor_str_release(&text);
+}
+
+typedef struct twice { dor_params params; dor_program *p; dor_instance *in; } twice; /* y = conv(x, w), z = its gradient by x at y */
+
+static void make_twice(twice *t, const dor_backend *b, dor_format precision, float *block)
+{
+  dor_graph g;
+  dor_graph_init(&g, &t->params, true);
+  dor_val x = dor_graph_input(&g, "x", (dor_type){DOR_SHAPE(2, 5, 7, 8), DOR_F32});
+  dor_val w = dor_graph_param(&g, &(dor_param_spec){.name = "w", .shape = DOR_SHAPE(3, 3, 8, 16)}), y = dor_conv2d(&g, x, w, 1, 1, 1, 1);
+  const dor_conv2d_attr a = {.kernel = {3, 3}, .stride = {1, 1}, .pad = {1, 1}, .dilation = {1, 1}, .groups = 1, .size = {5, 7}};
+  dor_graph_keep(&g, dor_conv2d_dx(&g, y, w, &a), "z");
+  OK(dor_program_build(&t->p, &g, b, &(dor_program_options){.no_fuse = true, .precision = precision}));
+  OK(dor_instance_new(&t->in, t->p, &(dor_blocks){.at = {[DOR_PARAM] = block}}));
+  float *from = dor_instance_named(t->in, "x");
+  for (int i = 0; i < 2 * 5 * 7 * 8; i++) from[i] = (float)(i % 5 - 2);
+}
+
+static void free_twice(twice *t)
+{
+  dor_instance_free(t->in);
+  dor_program_release(t->p);
+  dor_params_release(&t->params);
+}
+
+TEST(op_graphs_read_copies_of_weights)
+{
+  enum { WEIGHTS = 3 * 3 * 8 * 16, SIZE = 2 * 5 * 7 * 8 };
+  static const dor_format precision[] = {DOR_FORMAT_FP32, DOR_FORMAT_BF16, DOR_FORMAT_FP16};
+  static const double bound[] = {1e-5, 3e-2, 3e-3};
+  dor_backend b = trial_backend(dor_column_library, "library");
+  float block[WEIGHTS];
+  b.column[1] = dor_column_cuda, b.library = &interpreter;
+  for (int k = 0; k < 3; k++) {
+    twice gpu = {0}, cpu = {0};
+    make_twice(&gpu, &b, precision[k], block), make_twice(&cpu, &dor_backend_plain, DOR_FORMAT_FP32, block);
+    REQUIRE(gpu.p->graph.node[0].op == &dor_op_copy_weights, "weights are not copied first");
+    CHECK(((const dor_copies_attr *)gpu.p->graph.node[0].attr)->n == 1, "forward and backward do not share a copy");
+    for (int round = 1; round < 3; round++) {
+      double worst = 0, scale = 1e-30;
+      for (int i = 0; i < WEIGHTS; i++) block[i] = (float)(round * (i % 7 - 3)) / 8; /* the copy is made anew in each run */
+      dor_instance_run(gpu.in, &(dor_step){.grad_scale = 1}), dor_instance_run(cpu.in, &(dor_step){.grad_scale = 1});
+      const float *got = dor_instance_named(gpu.in, "z"), *want = dor_instance_named(cpu.in, "z");
+      for (int i = 0; i < SIZE; i++) scale = fmax(scale, fabs((double)want[i])), worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
+      CHECK(worst < bound[k] * scale, "format %d: %.2g of the largest", k, worst / scale);
+    }
+    free_twice(&gpu), free_twice(&cpu);
+  }
 }

@@ -9,7 +9,7 @@
 #include "optim/optim.h"
 #include "tests/test.h"
 
-typedef struct counts { int own, products, graphs, fused; } counts;
+typedef struct counts { int own, products, graphs, fused, turns, copies; } counts;
 
 static bool is_fused(const dor_op *op)
 {
@@ -28,6 +28,8 @@ static void count(const dor_program *p, counts *n)
     n->products += !strncmp(what, "product", 7);
     n->graphs += strstr(by, "_cudnn") != NULL;
     n->fused += is_fused(p->graph.node[k].op);
+    n->turns += strstr(what, "turn(") != NULL;
+    n->copies += p->graph.node[k].op == &dor_op_copy_weights;
     CHECK(strstr(by, "_cuda") || *what, "%s: the library was not asked", by);
   }
 }
@@ -91,5 +93,6 @@ TEST(null_backend_binds_whole_programs)
   bind_pose(true, &n);
   bind_pose(false, &n);
   print_message("    %d nodes by own CUDA kernels, %d matrix products, %d graphs for cuDNN; %d of all are fused\n", n.own, n.products, n.graphs, n.fused);
+  CHECK(!n.turns && n.copies == 3, "weights are turned by %d nodes of their own, and by %d for all", n.turns, n.copies);
   CHECK(n.own && n.products && n.graphs && n.fused, "a kind of kernel is not used at all");
 }

@@ -261,7 +261,8 @@ static void run(const dor_call *c)
   const dor_product *d = &p->d;
   const float one = 1, zero = 0;
   const dor_view *bias = dor_from_view(c, d->bias);
-  const void *a = factor(c, p->copy_a, d->a, d->gate_a, d->m * d->k), *b = factor(c, p->copy_b, d->b, d->gate_b, d->k * d->n);
+  const void *a = factor(c, p->copy_a, d->a, d->gate_a, d->m * d->k);
+  const void *b = d->copied_b ? dor_from_copy(c, d->type_b, d->copy_b) : factor(c, p->copy_b, d->b, d->gate_b, d->k * d->n);
   void *y = dor_from_view(c, d->c)->data;
   if (p->copy_bias != NOWHERE) dor_product_copy(c->stream, bias->dtype, d->n, bias->data, NULL, d->type_c, in_scratch(c, p->copy_bias));
   cublasStatus_t s = cublasLtMatmul(p->handles->blas, c->context, &one, b, p->b, a, p->a, &zero, y, p->c, y, p->c, &p->algo, c->scratch, p->workspace,

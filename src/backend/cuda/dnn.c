@@ -111,6 +111,7 @@ static dor_view view_of(const plan *p, const dor_call *c, int32_t i)
   if (t->place == DOR_OG_VIEW) return *dor_from_view(c, t->from);
   dor_view v = {{4, {t->dim[0], t->dim[1], t->dim[2], t->dim[3]}}, t->dtype, NULL};
   if (t->place == DOR_OG_SCRATCH) v.data = (char *)c->scratch + p->offset[i];
+  if (t->place == DOR_OG_COPY) v.data = (void *)(uintptr_t)dor_from_copy(c, t->dtype, t->from);
   return v;
 }
 
