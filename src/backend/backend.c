@@ -26,6 +26,19 @@ const dor_backend *dor_backend_find(const char *name)
   return NULL;
 }
 
+const char *dor_format_name(dor_format f)
+{
+  static const char *const name[] = {[DOR_FORMAT_FP32] = "fp32", [DOR_FORMAT_TF32] = "tf32", [DOR_FORMAT_BF16] = "bf16", [DOR_FORMAT_FP16] = "fp16"};
+  return name[f];
+}
+
+bool dor_backend_takes(const dor_backend *b, dor_format f) { return f == DOR_FORMAT_FP32 || f == DOR_FORMAT_TF32 || (b && b->narrow); }
+
+dor_format dor_backend_format(const dor_backend *b, dor_format asked)
+{
+  return asked == DOR_FORMAT_TF32 && !(b && b->library) ? DOR_FORMAT_FP32 : asked;
+}
+
 bool dor_backend_has(const void *backend, const dor_op *op)
 {
   const dor_backend *b = backend;

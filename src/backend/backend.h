@@ -39,6 +39,16 @@ typedef struct dor_device {
   void (*graph_free)(void *graph);
 } dor_device;
 
+/* How a library's plans are chosen: what may differ between machines and days, and what may not. */
+typedef struct dor_tuning {
+  bool deterministic;         /* only engines that give the same bits each time */
+  bool autotune;              /* the fastest of a few, timed on the device; else the library's first choice */
+  size_t workspace;           /* the most bytes that a plan may ask for; 0: the backend's own limit */
+  const char *cache;          /* a folder where choices are kept, and found the next time; NULL: none. Outlives the programs */
+} dor_tuning;
+
+typedef enum dor_format { DOR_FORMAT_FP32, DOR_FORMAT_TF32, DOR_FORMAT_BF16, DOR_FORMAT_FP16 } dor_format; /* precision in a config */
+
 typedef struct dor_backend {
   const char *name;                               /* "cpu" */
   dor_status (*open)(int32_t index);              /* the device: before anything else is asked; NULL: nothing to open */
@@ -52,6 +62,7 @@ typedef struct dor_backend {
   const dor_device *device;                       /* NULL: memory is the host's */
   bool narrow;                                    /* its kernels take activations in bf16 and f16 */
   const struct dor_library *library;              /* for dor_prep.library; NULL: no library kernels */
+  void (*tune)(const dor_tuning *t);              /* for programs that are built from now on; NULL: nothing to choose */
 } dor_backend;
 
 /* The columns a backend may be made of: from ops.def, and own kernels that are asked before oneDNN (column_fast.c). */
@@ -64,9 +75,12 @@ extern const dor_backend dor_backend_null;  /* a GPU as far as one can be withou
 extern const struct dor_library dor_library_recorder;
 const dor_backend *dor_backend_find(const char *name);
 const char *dor_backend_device(const dor_backend *b); /* what runs say they ran on: "cpu", or the device's own name; NULL: the CPU */
+/* BF16 and FP16 are how activations and their gradients are stored, all else being float; TF32 lets a library's products of floats
+ * round their factors to 11 bits. */
+bool dor_backend_takes(const dor_backend *b, dor_format f); /* NULL: the CPU */
+dor_format dor_backend_format(const dor_backend *b, dor_format asked); /* what it becomes there: TF32 is FP32 where no library serves */
+const char *dor_format_name(dor_format f); /* "fp32" */
 bool dor_backend_has(const void *backend, const dor_op *op); /* for dor_graph_fuse */
-
-typedef enum dor_format { DOR_FORMAT_FP32, DOR_FORMAT_BF16, DOR_FORMAT_FP16 } dor_format; /* of activations; all else is float */
 
 typedef struct dor_program_options {
   int32_t threads;            /* per instance; 0: 1 */
@@ -76,7 +90,7 @@ typedef struct dor_program_options {
   const char *conv;           /* "auto" (NULL), "direct", "winograd" */
   dor_isa isa;                /* with cap_isa: no more than this */
   bool cap_isa;
-  dor_format precision;    /* of a program that computes activations: not of updates */
+  dor_format precision;       /* of a program that computes activations: not of updates */
 } dor_program_options;
 
 typedef struct dor_program dor_program;

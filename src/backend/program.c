@@ -27,8 +27,8 @@ static dor_dtype type_of_maps(dor_format f) { return f == DOR_FORMAT_BF16 ? DOR_
 
 static dor_status narrow(dor_program *p, dor_format precision)
 {
-  if (precision == DOR_FORMAT_FP32) return DOR_OK;
-  DOR_NEED(p->backend->narrow, UNSUPPORTED, "the %s backend computes in float32 alone", p->backend->name);
+  if (precision == DOR_FORMAT_FP32 || precision == DOR_FORMAT_TF32) return DOR_OK;
+  DOR_NEED(dor_backend_takes(p->backend, precision), UNSUPPORTED, "the %s backend has no %s", p->backend->name, dor_format_name(precision));
   return dor_graph_narrow(&p->graph, &(dor_narrowing){type_of_maps(precision), dor_cast});
 }
 
@@ -43,6 +43,7 @@ static dor_status adopt(dor_program *p, const dor_program_options *o)
   p->isa = b->isa();
   if (o->cap_isa && o->isa < p->isa) p->isa = o->isa;
   p->fleet = o->fleet;
+  if (b->library) p->library = *b->library, p->library.tf32 = o->precision == DOR_FORMAT_TF32;
   DOR_TRY(conv_choice(o->conv, &p->conv));
   DOR_TRY(dor_graph_prune(&p->graph)); /* first: a reader that nobody needs would keep a chain from fusing */
   DOR_TRY(narrow(p, o->precision));
@@ -98,7 +99,8 @@ static dor_status bind_node(dor_program *p, int32_t k, dor_copies *copies)
   DOR_NEED(type, NOMEM, "%s: binding", n->op->name);
   node_types(g, n, type);
   dor_prep prep = {.node = n, .attr = n->attr, .nin = n->nin, .nout = n->nout, .in = type, .out = type + n->nin, .threads = p->threads,
-                   .training = g->training, .isa = p->isa, .conv = p->conv, .library = p->backend->library, .copies = copies, .fleet = p->fleet};
+                   .training = g->training, .isa = p->isa, .conv = p->conv, .library = p->backend->library ? &p->library : NULL, .copies = copies,
+                   .fleet = p->fleet};
   for (int32_t c = 0; c < DOR_COLUMNS; c++) {
     const dor_kernel *kernel = p->backend->column[c] ? p->backend->column[c][n->op->id] : NULL;
     bool served = false;

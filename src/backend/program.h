@@ -6,6 +6,7 @@
 #define DOR_BACKEND_PROGRAM_H
 
 #include "backend/backend.h"
+#include "kernels/library.h"
 
 typedef struct dor_bound { /* a node and what serves it */
   const dor_kernel *kernel; /* NULL: a view, nothing runs */
@@ -21,6 +22,7 @@ struct dor_program {
   int32_t threads;
   dor_isa isa;
   dor_conv_choice conv;
+  dor_library library; /* the backend's, where it has one, told of this program's precision */
   bool fleet;
   dor_val copies;   /* of weights, that kernels have asked for: made by node 0; DOR_NONE: none */
   const char *name; /* in the graph's arena */

@@ -42,6 +42,7 @@ static dor_status product(const dor_library *l, const dor_product *p, void **pla
   dor_str_fmt(&text, "[%lld,%lld]%s[%lld,%lld]%s %s%s", (long long)p->m, (long long)p->k, p->ta ? "'" : "", (long long)p->k, (long long)p->n,
               p->tb ? "'" : "", dor_dtype_name(p->type_c), epilogue[p->epilogue]);
   dor_str_add(&text, p->copied_b ? " copied weights" : "");
+  if (l->tf32) dor_str_add(&text, " tf32");
   return keep(l, &text, plan, scratch);
 }
 
@@ -49,6 +50,7 @@ static dor_status graph(const dor_library *l, const dor_opgraph *g, void **plan,
 {
   dor_str text = {0};
   dor_og_print(g, &text);
+  if (l->tf32) dor_str_add(&text, " tf32");
   return keep(l, &text, plan, scratch);
 }
 

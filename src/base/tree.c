@@ -309,7 +309,8 @@ dor_status dor_tree_assign(dor_arena *a, dor_tree *root, const char *assignment)
 
 bool dor_tree_is_path(const char *key)
 {
-  static const char *const path[] = {"data", "file", "weights", "folder", "table", "train", "train_pictures", "validation", "validation_pictures"};
+  static const char *const path[] = {"data", "file", "weights", "folder", "table", "train", "train_pictures", "validation", "validation_pictures",
+                                     "plan_cache"};
   for (size_t i = 0; key && i < sizeof path / sizeof *path; i++)
     if (!strcmp(path[i], key)) return true;
   return false;

@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "cli/describe_weights.h"
 #include "nn/pose_net.h"
+#include "train/device.h"
 #include "train/setup.h"
 #include "weights/weights.h"
 
@@ -35,11 +36,11 @@ static void program(const char *what, const dor_program *p)
 }
 
 /* An object left open: the caller may add to it, and closes it. */
-static void summary_json(const char *name, const dor_params *p, const dor_program *eval, const dor_program *train, bool *started)
+static void summary_json(const char *name, dor_format precision, const dor_params *p, const dor_program *eval, const dor_program *train, bool *started)
 {
   dor_cost e = dor_program_cost(eval);
-  dor_out("%s{\"name\": \"%s\", \"parameters\": %lld, \"eval_flops\": %.17g, \"eval_bytes\": %zu", *started ? ",\n " : "[", name,
-          (long long)dor_params_count(p, true), e.flops, dor_program_pool_bytes(eval));
+  dor_out("%s{\"name\": \"%s\", \"precision\": \"%s\", \"parameters\": %lld, \"eval_flops\": %.17g, \"eval_bytes\": %zu", *started ? ",\n " : "[", name,
+          dor_format_name(precision), (long long)dor_params_count(p, true), e.flops, dor_program_pool_bytes(eval));
   if (train) dor_out(", \"train_flops\": %.17g, \"train_bytes\": %zu", dor_program_cost(train).flops, dor_program_pool_bytes(train));
   *started = true;
 }
@@ -52,12 +53,12 @@ static void branch(const dor_cli *c, const dor_arm *arm, const dor_branch *b, bo
   const dor_network *n = &b->net;
   snprintf(name, sizeof name, "%s%s%s", arm->name, *b->name ? "/" : "", b->name);
   if (c->json) {
-    summary_json(name, &n->params, n->eval, n->first, started);
+    summary_json(name, n->precision, &n->params, n->eval, n->first, started);
     dor_out("}");
     return;
   }
-  dor_out("%sarm %s: %lld parameters, %d outputs, batch %d in %d part%s\n", *started ? "\n" : "", name, (long long)dor_params_count(&n->params, true), n->n_out,
-          n->batch, n->parts, n->parts == 1 ? "" : "s");
+  dor_out("%sarm %s: %lld parameters, %d outputs, batch %d in %d part%s, %s\n", *started ? "\n" : "", name, (long long)dor_params_count(&n->params, true),
+          n->n_out, n->batch, n->parts, n->parts == 1 ? "" : "s", dor_format_name(n->precision));
   *started = true;
   parameters(&n->params);
   snprintf(title, sizeof title, "evaluation of %d", n->eval_batch);
@@ -87,6 +88,7 @@ static dor_status of_config(dor_cli *c, const char *path)
   dor_setup u = {0};
   DOR_TRY(dor_experiment_read(&e, path, c->assign, c->n_assign));
   dor_status s = dor_cli_device(c, true, &e.backend);
+  if (!s) s = dor_device_ready(&e);
   if (!s) s = dor_setup_data(&u, &e, NULL);
   if (!s) s = dor_study_make(&u.study, &e, &u.data);
   if (!s) s = of_setup(c, &u);
@@ -101,6 +103,7 @@ static dor_status of_config(dor_cli *c, const char *path)
 typedef struct shape_cfg { /* what a model's own keys do not say */
   dor_ints size;
   int64_t features, outputs, batch;
+  int precision;
 } shape_cfg;
 
 static const dor_key shape_keys[] = {
@@ -110,6 +113,7 @@ static const dor_key shape_keys[] = {
     KEY_INT(features, 16, 1, 1000000, "", "numbers: how many")
     KEY_INT(outputs, 2, 1, 100000, "class", "of the last linear layer")
     KEY_INT(batch, 1, 1, 65536, "sample", "rows at a time")
+    KEY_ENUM(precision, "fp32|tf32|bf16|fp16", "of activations")
 #include "base/keys_end.h"
     {0}};
 
@@ -138,6 +142,7 @@ static dor_status model_settings(dor_cli *c, const dor_model *m, void *cfg, shap
 
 typedef struct described {
   const dor_backend *backend;
+  dor_format precision;
   dor_params params;
   dor_program *eval, *train; /* train: of models that give maps */
   double macs, charged;      /* of the convolutions, and as HRNet's authors count */
@@ -145,7 +150,7 @@ typedef struct described {
 
 static dor_status compile(const described *d, dor_graph *g, dor_status made, dor_program **out)
 {
-  if (!made) return dor_program_build(out, g, d->backend, &(dor_program_options){.threads = 1});
+  if (!made) return dor_program_build(out, g, d->backend, &(dor_program_options){.threads = 1, .precision = d->precision});
   dor_graph_release(g);
   return made;
 }
@@ -179,7 +184,7 @@ static dor_status build_maps(const dor_model *m, const void *cfg, const shape_cf
 
 static void print_model(const dor_cli *c, const dor_model *m, const shape_cfg *s, const described *d)
 {
-  dor_out("%s (%s): %lld parameters", m->name, m->source, (long long)dor_params_count(&d->params, true));
+  dor_out("%s (%s): %lld parameters, %s", m->name, m->source, (long long)dor_params_count(&d->params, true), dor_format_name(d->precision));
   if (d->macs > 0) dor_out(", %.5g GMAC of convolution for %lld picture%s", d->macs * 1e-9, (long long)s->batch, s->batch == 1 ? "" : "s");
   if (d->charged > d->macs) dor_out(" (%.5g as published: transposed convolutions at every pixel of their output)", d->charged * 1e-9);
   dor_out("\n");
@@ -202,9 +207,12 @@ static dor_status of_model(dor_cli *c, const dor_model *m)
   DOR_NEED(cfg, NOMEM, "out of memory");
   DOR_TRY(dor_cli_device(c, true, &d.backend));
   DOR_TRY(model_settings(c, m, cfg, &s));
+  d.precision = dor_backend_format(d.backend, (dor_format)s.precision);
+  DOR_NEED(dor_backend_takes(d.backend, d.precision), CONFIG, "command line: precision %s is not to be had on %s", dor_format_name(d.precision),
+           d.backend->name);
   dor_status status = m->maps ? build_maps(m, cfg, &s, &d) : build_vector(m, cfg, &s, &d);
   if (!status && c->json) {
-    summary_json(m->name, &d.params, d.eval, d.train, &started);
+    summary_json(m->name, d.precision, &d.params, d.eval, d.train, &started);
     dor_out(", \"conv_macs\": %.17g, \"conv_macs_as_published\": %.17g}]\n", d.macs, d.charged);
   } else if (!status) {
     print_model(c, m, &s, &d);
@@ -235,11 +243,11 @@ const dor_command dor_command_describe = {
     .examples = "  dorsum describe silhouette_cnn channels=16,32 --size 64,64\n"
                 "  dorsum describe mlp hidden=32 features=6\n"
                 "  dorsum describe higherhrnet width=48 --size 640,640 batch=2\n"
-                "  dorsum describe silhouette_cnn --device null\n"
+                "  dorsum describe silhouette_cnn --device null precision=bf16\n"
                 "  dorsum describe experiments/backtracker/quick.cfg --arm joint\n"
                 "  dorsum describe pose_higher_hrnet_w32_512.pth\n",
     .text = "A config is described with its data, as it would be trained; a model by name alone (dorsum help models), with its own\n"
-            "keys and size, features, outputs, batch. One line a node: op, inputs, outputs with shapes, memory, kernel. Of a .pth or\n"
+            "keys and size, features, outputs, batch, precision. One line a node: op, inputs, outputs with shapes, memory, kernel. Of a .pth or\n"
             ".safetensors file: its tensors, and what they were trained on. --device null: as on a GPU, without one.\n",
     .least = 1,
     .most = 1,

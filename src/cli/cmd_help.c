@@ -53,7 +53,7 @@ static void pose_config(const dor_cli *c, dor_str *out)
   for (const dor_section *s = dor_pose_sections; s->name; s++) {
     char title[64];
     snprintf(title, sizeof title, "%s, with task = \"pose\"", s->name);
-    if (*s->name && s->keys != dor_train_keys && s->keys != dor_cpu_keys) keys(c, title, s->help, s->keys, out);
+    if (*s->name && s->keys != dor_train_keys && s->keys != dor_cpu_keys && s->keys != dor_cuda_keys) keys(c, title, s->help, s->keys, out);
   }
 }
 

@@ -212,7 +212,8 @@ static dor_status build(const dor_finder *f, bound *b)
   if (!dor_graph_status(&g)) dor_graph_keep(&g, map[0], "coarse"), dor_graph_keep(&g, map[1], "fine");
   dor_status s = dor_graph_status(&g);
   if (s) return dor_graph_release(&g), s;
-  return dor_program_build(&b->program, &g, f->m.backend, &(dor_program_options){.threads = f->facts.threads, .name = "pose", .conv = conv[f->c.conv]});
+  return dor_program_build(&b->program, &g, f->m.backend, &(dor_program_options){.threads = f->facts.threads, .name = "pose", .conv = conv[f->c.conv],
+                                                                                      .precision = f->m.precision});
 }
 
 static dor_status make(const dor_finder *f, bound *b)

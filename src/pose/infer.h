@@ -22,6 +22,7 @@ typedef struct dor_finder_model { /* a network in somebody else's memory */
   dor_params *params;          /* the table; programs that are built here find their parameters in it */
   dor_blocks blocks;           /* PARAM and STATE: read at each run, so they may change in between */
   const dor_keypoints *keypoints;
+  dor_format precision;        /* of activations */
 } dor_finder_model;
 
 /* Weights from a file (.safetensors, .pth). The network's width and number of joints are those of its tensors; keypoints by

@@ -70,6 +70,7 @@ dor_status dor_caption(const dor_analysis *x, const char **out)
   if (m->threshold[0]) dor_str_fmt(&s, "Decision: %s. ", m->threshold);
   if (m->pool[0]) dor_str_fmt(&s, "Samples of a %s pooled as %s. ", m->one, m->pool);
   if (m->n_seeds > 1) dor_str_fmt(&s, "%d seeds, probabilities averaged first. ", m->n_seeds);
+  if (m->precision && m->precision[0]) dor_str_fmt(&s, "Networks computed in %s. ", m->precision);
   tests(x, &s);
   dor_str_fmt(&s, " Result %s.", m->result);
   dor_status status = dor_str_status(&s);

@@ -251,6 +251,8 @@ static dor_status read_run(reader *r, dor_report_meta *m, dor_predictions *p)
   m->many = !strcmp(m->one, "person") ? "people" : dor_arena_fmt(r->a, "%ss", m->one);
   DOR_NEED(m->many, NOMEM, "a word");
   m->pool = pool_text(text(r, r->run, "pool", ""));
+  m->precision = text(r, r->run, "precision", "");
+  if (!strcmp(m->precision, "fp32")) m->precision = "";
   m->published = text(r, r->run, "published", NULL);
   DOR_TRY(texts_of(r, at(r->run, "classes"), &order, &n));
   DOR_TRY(texts_of(r, at(r->run, "limits"), &limit, &m->n_limits));

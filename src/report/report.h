@@ -13,6 +13,7 @@
  *                     "per": "subject",                    unit of analysis: subject|trial|image|row|clip
  *                     "unit": "person",                    what one of them is called: person|picture|trial|clip; absent: a person, else as per says
  *                     "id": "9f3c41aa07d2",                optional: what config, inputs and code version come to; not read
+ *                     "precision": "bf16",                 optional: what networks computed in; absent: fp32
  *                     "pool": "mean_logit",                as resolved from "auto"; "" when a unit has one sample
  *                     "classes": ["FP", "EP"],             in the dataset's order; [] for values
  *                     "arms": [{"name": "backward", "title": "Backward bend", "baseline": false}, ...],   rows of the table, baselines last;
@@ -44,6 +45,7 @@ typedef struct dor_report_meta { /* what config.json, run.json, flow.csv and lea
   const char *positive;        /* class; NULL for several classes */
   const char *scheme;          /* "5 folds by person, seed 2026" */
   const char *threshold, *pool, *per; /* "threshold .5, fixed"; "mean of logits"; "subject" */
+  const char *precision;      /* "bf16"; "" for fp32 */
   const char *one, *many;      /* what a unit is called: "person", "people" */
   int32_t n_seeds, repeats;
   const char *reference, *primary, *metric; /* arms; metric decides the tests: accuracy or auc */

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/version.h"
 #include "train/cell.h"
+#include "train/device.h"
 
 /* ---- hashes ---- */
 
@@ -51,6 +52,16 @@ static dor_status add_inputs(dor_hash *h, const dor_arm *arm)
   return arm->head ? add_net(h, "head", arm->head) : DOR_OK;
 }
 
+static dor_status add_device(dor_hash *h, const dor_experiment *e)
+{
+  dor_str s = {0};
+  dor_device_keys(e, &s);
+  dor_status status = dor_str_status(&s);
+  if (!status && s.n) dor_hash_text(h, "device", s.s);
+  dor_str_release(&s);
+  return status;
+}
+
 static dor_status hash_config(const dor_study *s, const dor_study_arm *sa, char hex[DOR_HASH_HEX])
 {
   const dor_arm *arm = sa->arm;
@@ -67,6 +78,7 @@ static dor_status hash_config(const dor_study *s, const dor_study_arm *sa, char 
   DOR_TRY(add_keys(&h, "cpu", dor_cpu_keys, &s->experiment->cpu));
   dor_hash_text(&h, "fusion", fusion[arm->fusion]);
   DOR_TRY(add_inputs(&h, arm));
+  DOR_TRY(add_device(&h, s->experiment));
   dor_hash_final(&h, hex);
   return DOR_OK;
 }

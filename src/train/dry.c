@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "train/device.h"
 #include "train/pose_run.h"
 #include "train/setup.h"
 
@@ -135,6 +136,7 @@ dor_status dor_run_dry(dor_arena *a, const dor_experiment *e, const dor_run_opti
 {
   dor_setup u = {0};
   *out = (dor_dry_run){0};
+  DOR_TRY(dor_device_ready(e));
   if (e->pose) return dor_pose_run_dry(a, e, o, out);
   dor_status s = measure(&u, e, o, a, out);
   dor_setup_release(&u);

@@ -184,6 +184,23 @@ static dor_status find_data(dor_experiment *e, const dor_tree *root)
   return e->data ? DOR_OK : no_memory();
 }
 
+/* What is said of the backend: it is not known yet which one that will be. */
+static dor_status take_backend(dor_experiment *e, const dor_tree *root, const dor_cuda_cfg *cuda)
+{
+  char where[256];
+  const dor_tree *t = dor_tree_find(root, "cuda.plan_cache");
+  e->cuda = *cuda;
+  e->precision_where = dor_arena_str(&e->arena, dor_where(root, "precision", e->path, where));
+  if (!e->precision_where) return no_memory();
+  DOR_NEED(!cuda->autotune || !e->top.deterministic || *cuda->plan_cache, CONFIG,
+           "%s: 'autotune' with deterministic = true wants plan_cache = \"FOLDER\": another time another way may be the fastest",
+           dor_where(root, "cuda.autotune", e->path, where));
+  if (!*cuda->plan_cache || !t->line) return DOR_OK;
+  const char *folder = dor_path_dir(&e->arena, t->file);
+  e->cuda.plan_cache = folder ? dor_path_join(&e->arena, folder, cuda->plan_cache) : NULL;
+  return e->cuda.plan_cache ? DOR_OK : no_memory();
+}
+
 static dor_status read_pose(dor_experiment *e, const dor_tree *root)
 {
   dor_tree *tree;
@@ -193,6 +210,7 @@ static dor_status read_pose(dor_experiment *e, const dor_tree *root)
   DOR_TRY(dor_pose_plan_save(&e->arena, plan, &tree));
   e->pose = plan, e->tree = tree;
   e->top = plan->top, e->cpu = plan->cpu, e->data = plan->train_file;
+  DOR_TRY(take_backend(e, root, &plan->cuda));
   return check_name(e, root);
 }
 
@@ -212,6 +230,7 @@ static dor_status read_all(dor_experiment *e, const char *const assign[], int32_
   e->top = v.set.top, e->target = v.set.target, e->split = v.set.split, e->compare = v.set.compare, e->cpu = v.set.cpu;
   DOR_TRY(check_name(e, root));
   DOR_TRY(find_data(e, root));
+  DOR_TRY(take_backend(e, root, &v.set.cuda));
   DOR_TRY(dor_variant_save(&e->arena, &v, &plain));
   DOR_TRY(dor_tree_copy(&e->arena, plain, &resolved));
   if (arms) detach(plain, "title"); /* each arm writes its own, or it would read back as its name */

@@ -50,6 +50,13 @@ typedef struct dor_cpu_cfg { /* cpu.def: threads conv */
 } dor_cpu_cfg;
 extern const dor_key dor_cpu_keys[];
 
+typedef struct dor_cuda_cfg { /* cuda.def: autotune workspace_mb plan_cache */
+#include "base/keys_fields.h"
+#include "train/cuda.def"
+#include "base/keys_end.h"
+} dor_cuda_cfg;
+extern const dor_key dor_cuda_keys[];
+
 enum { DOR_TASK_CLASSIFY, DOR_TASK_POSE }; /* task */
 typedef struct dor_top_cfg { /* top.def: experiment task title question data seeds baselines fusion net use precision deterministic quick level bootstrap */
 #include "base/keys_fields.h"
@@ -102,6 +109,8 @@ typedef struct dor_experiment {
   dor_split_cfg split;
   dor_compare_cfg compare;
   dor_cpu_cfg cpu;
+  dor_cuda_cfg cuda;         /* plan_cache resolved */
+  const char *precision_where; /* file:line that says so, for what only the backend can refuse */
   int32_t n_arms;            /* 0 with `pose` */
   const dor_arm *arm;
   const struct dor_pose_plan *pose; /* task = "pose" (train/pose_plan.h); else NULL */

@@ -117,13 +117,18 @@ static void build_training(const maker *m, dor_graph *g, bool accumulate)
 
 /* ---- programs ---- */
 
-dor_status dor_network_compile(const dor_network *net, dor_graph *g, const dor_cpu_cfg *cpu, const char *name, dor_program **out)
+static dor_status compile(const dor_network *net, dor_graph *g, const dor_cpu_cfg *cpu, const char *name, dor_format precision, dor_program **out)
 {
   static const char *const conv[] = {"auto", "direct", "winograd"};
-  dor_program_options o = {.threads = (int32_t)cpu->threads, .name = name, .conv = conv[cpu->conv]};
+  dor_program_options o = {.threads = (int32_t)cpu->threads, .name = name, .conv = conv[cpu->conv], .precision = precision};
   dor_status s = dor_graph_status(g);
   if (s) return dor_graph_release(g), s;
   return dor_program_build(out, g, net->backend, &o);
+}
+
+dor_status dor_network_compile(const dor_network *net, dor_graph *g, const dor_cpu_cfg *cpu, const char *name, dor_program **out)
+{
+  return compile(net, g, cpu, name, net->precision, out);
 }
 
 static dor_status build_accumulate(const maker *m, bool more, dor_program **out)
@@ -152,7 +157,7 @@ dor_status dor_network_update(dor_network *net, const dor_train_cfg *t, const do
   net->moment_bytes = dor_optim_moment_bytes(&net->params, &c);
   net->ema = c.ema > 0;
   net->ema_offset = dor_optim_ema_offset(&net->params, &c);
-  return dor_network_compile(net, &g, cpu, "update", &net->update);
+  return compile(net, &g, cpu, "update", DOR_FORMAT_FP32, &net->update);
 }
 
 static dor_status build_eval(const maker *m)
@@ -208,7 +213,7 @@ dor_status dor_network_build(dor_network *net, const dor_arm *arm, const dor_bra
                              const dor_backend *backend)
 {
   *net = (dor_network){.backend = backend ? backend : &dor_backend_cpu, .batch = (int32_t)arm->train.batch, .parts = (int32_t)arm->train.accumulate,
-                       .n_out = n_out, .n_slots = b->n_slots};
+                       .n_out = n_out, .n_slots = b->n_slots, .precision = dor_backend_format(backend, (dor_format)arm->top.precision)};
   net->eval_batch = eval_batch(b, net->batch);
   for (int32_t j = 0; j < b->n_slots; j++) net->row[j] = (size_t)dor_shape_size(slot_type(&b->slot[j], 1).shape);
   maker m = {net, arm, b, cpu};

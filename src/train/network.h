@@ -12,6 +12,7 @@
 
 typedef struct dor_network {
   const dor_backend *backend;
+  dor_format precision;         /* of first, more and eval, as the backend has it */
   dor_params params;
   dor_program *first, *more;    /* accumulate: gradients written, and added (NULL when a batch is one part) */
   dor_program *update, *eval;
@@ -31,8 +32,8 @@ DOR_MUST dor_status dor_network_build(dor_network *net, const dor_arm *arm, cons
                                       const dor_backend *backend);
 void dor_network_release(dor_network *net);
 
-/* The parts, for networks that are put together elsewhere (pose_program.c): a graph as a program for net->backend (the graph is taken
- * over), and the update over the table's parameters. */
+/* The parts, for networks that are put together elsewhere (pose_program.c): a graph as a program for net->backend in net->precision
+ * (the graph is taken over), and the update over the table's parameters. */
 DOR_MUST dor_status dor_network_compile(const dor_network *net, dor_graph *g, const dor_cpu_cfg *cpu, const char *name, dor_program **out);
 DOR_MUST dor_status dor_network_update(dor_network *net, const dor_train_cfg *t, const dor_cpu_cfg *cpu);
 

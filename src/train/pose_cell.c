@@ -47,7 +47,7 @@ dor_status dor_pose_cells_list(dor_arena *a, const dor_pose_study *s, dor_cell *
     c[i] = (dor_cell){.seed = seeds->v[i], .seconds = -1, .train_seconds = -1};
     c[i].path = dor_arena_fmt(a, "cells/%s/seed_%lld/fold_1", s->plan->net.name, (long long)c[i].seed);
     DOR_NEED(c[i].path, NOMEM, "no memory for the list of cells");
-    DOR_TRY(dor_pose_plan_hash(s->plan, c[i].config_hash));
+    DOR_TRY(dor_pose_plan_hash(s->experiment, c[i].config_hash));
     snprintf(c[i].split_hash, sizeof c[i].split_hash, "none");
     snprintf(number, sizeof number, "%lld", (long long)c[i].seed);
     dor_hash_init(&h);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "train/arm.h"
+#include "train/device.h"
 
 const dor_key dor_pose_data_keys[] = {
 #define KEYS_OF dor_pose_data_cfg
@@ -23,6 +24,7 @@ const dor_section dor_pose_sections[] = {
     {"train", "how a network is fitted", dor_train_keys, offsetof(dor_pose_plan, train), false},
     {"decode", "how people are found at validation", dor_pose_keys, offsetof(dor_pose_plan, decode), false},
     {"cpu", "how programs run on the CPU", dor_cpu_keys, offsetof(dor_pose_plan, cpu), false},
+    {"cuda", "how a GPU's libraries choose how to compute", dor_cuda_keys, offsetof(dor_pose_plan, cuda), false},
     {0}};
 
 enum { SECTIONS = sizeof dor_pose_sections / sizeof *dor_pose_sections - 1 };
@@ -132,8 +134,19 @@ dor_status dor_pose_plan_save(dor_arena *a, const dor_pose_plan *p, dor_tree **o
   return nets ? dor_net_save(a, &p->net, nets) : no_memory();
 }
 
-dor_status dor_pose_plan_hash(const dor_pose_plan *p, char hex[DOR_HASH_HEX])
+/* What the device changes stands behind the rest: a hash from before there was a choice is that of fp32 on the CPU. */
+static void drop_group(dor_tree *root, const char *name)
 {
+  for (dor_tree **t = &root->first; *t; t = &(*t)->next)
+    if (!strcmp((*t)->name, name)) {
+      *t = (*t)->next;
+      return;
+    }
+}
+
+dor_status dor_pose_plan_hash(const dor_experiment *e, char hex[DOR_HASH_HEX])
+{
+  const dor_pose_plan *p = e->pose;
   dor_arena a = {0};
   dor_tree *root;
   dor_str text = {0};
@@ -146,7 +159,7 @@ dor_status dor_pose_plan_hash(const dor_pose_plan *p, char hex[DOR_HASH_HEX])
   like.net.tree = &none;
   like.top.experiment = like.top.title = like.top.question = like.top.data = like.top.net = "";
   dor_status s = dor_pose_plan_save(&a, &like, &root);
-  if (!s) dor_tree_write(root, &text);
+  if (!s) drop_group(root, "cuda"), dor_tree_write(root, &text), dor_device_keys(e, &text);
   if (!s) s = dor_str_status(&text);
   if (!s) dor_hash_bytes(text.s, text.n, hex);
   dor_str_release(&text);

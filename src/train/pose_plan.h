@@ -21,6 +21,7 @@ typedef struct dor_pose_plan {
   dor_top_cfg top;
   dor_train_cfg train;
   dor_cpu_cfg cpu;
+  dor_cuda_cfg cuda;
   dor_pose_data_cfg pose;
   dor_keypoints_cfg points;
   dor_pose_augment_cfg augment;
@@ -36,8 +37,8 @@ bool dor_pose_asked(const dor_tree *root); /* task = "pose"? */
 DOR_MUST dor_status dor_pose_plan_load(dor_arena *a, const dor_tree *root, const char *path, dor_pose_plan *out);
 DOR_MUST dor_status dor_pose_plan_save(dor_arena *a, const dor_pose_plan *p, dor_tree **out); /* every key written out */
 
-/* Over every key that can change a cell but the names of files: what is in them is the data's hash (dor_pose_identity). */
-DOR_MUST dor_status dor_pose_plan_hash(const dor_pose_plan *p, char hex[DOR_HASH_HEX]);
+/* Of e->pose, over every key that can change a cell but the names of files: what is in them is the data's hash (dor_pose_identity). */
+DOR_MUST dor_status dor_pose_plan_hash(const dor_experiment *e, char hex[DOR_HASH_HEX]);
 
 /* The groups, for help and documents. */
 extern const dor_section dor_pose_sections[]; /* `at` in dor_pose_plan; ends with a NULL name */

@@ -125,7 +125,8 @@ static dor_status make(const maker *m)
 
 dor_status dor_pose_trainer_make(dor_pose_trainer *t, const dor_pose_plan *p, const dor_pose_set *set, const dor_backend *backend)
 {
-  *t = (dor_pose_trainer){.net = {.backend = backend ? backend : &dor_backend_cpu, .batch = (int32_t)p->train.batch, .parts = (int32_t)p->train.accumulate}};
+  *t = (dor_pose_trainer){.net = {.backend = backend ? backend : &dor_backend_cpu, .batch = (int32_t)p->train.batch, .parts = (int32_t)p->train.accumulate,
+                                  .precision = dor_backend_format(backend, (dor_format)p->top.precision)}};
   t->rows = (size_t)(t->net.batch / t->net.parts);
   maker m = {t, p, set};
   dor_status s = make(&m);

@@ -11,6 +11,7 @@
 #include "base/csv.h"
 #include "base/io.h"
 #include "base/version.h"
+#include "train/device.h"
 #include "train/folder.h"
 #include "train/pretrained.h"
 #include "weights/weights.h"
@@ -183,10 +184,11 @@ static json_t *run_json(const dor_pose_study *s)
   if (dor_pose_synthetic(s)) json_array_append_new(stamps, json_string("SYNTHETIC"));
   if (p->pose.leaks) json_array_append_new(stamps, json_string("LEAKS"));
   if (p->top.quick) json_array_append_new(stamps, json_string("QUICK"));
-  return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:s, s:s}", "schema", 1, "task", "pose", "experiment", p->top.experiment,
+  return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:s, s:s}", "schema", 1, "task", "pose", "experiment", p->top.experiment,
                    "dorsum", DOR_VERSION, "code_version", DOR_NUMERICS, "git", dor_git(), "device",
-                   dor_backend_device(s->experiment->backend), "synthetic", dor_pose_synthetic(s), "stamps",
-                   stamps, "seeds", seeds, "arm", p->net.name, "joints", joints, "title", *p->top.title ? p->top.title : p->top.experiment, "question",
+                   dor_backend_device(s->experiment->backend), "precision", dor_format_name(dor_device_format(s->experiment)), "synthetic",
+                   dor_pose_synthetic(s), "stamps", stamps,
+                   "seeds", seeds, "arm", p->net.name, "joints", joints, "title", *p->top.title ? p->top.title : p->top.experiment, "question",
                    p->top.question);
 }
 

@@ -99,7 +99,7 @@ static dor_status find_all(const dor_pose_study *s, dor_pose_trainer *t, const i
   dor_finder *net;
   dor_finder_model m = {.model = s->plan->net.model, .cfg = s->plan->net.cfg, .params = &t->net.params,
                          .backend = t->net.backend, .blocks = dor_replica_evaluated(&t->replica),
-                      .keypoints = &s->plan->keypoints};
+                         .keypoints = &s->plan->keypoints, .precision = t->net.precision};
   dor_pose_cfg c = s->plan->decode;
   if (!c.size) c.size = s->plan->pose.input;
   if (!c.threads) c.threads = s->plan->cpu.threads;

@@ -21,6 +21,7 @@
 #include "base/version.h"
 #include "kernels/onednn_version.h"
 #include "train/baselines.h"
+#include "train/device.h"
 #include "train/folder.h"
 
 /* ---- run.json ---- */
@@ -170,6 +171,7 @@ static json_t *run_json(const dor_study *s, const dor_marks *m)
   json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s}", "schema", 1, "id", m->id, "experiment", s->experiment->top.experiment, "dorsum", DOR_VERSION,
                            "code_version", DOR_NUMERICS, "git", dor_git(), "device", dor_backend_device(s->experiment->backend));
   if (!root) return NULL;
+  json_object_set_new(root, "precision", json_string(dor_format_name(dor_device_format(s->experiment))));
   json_object_set_new(root, "cpu_class", json_string(isa[dor_backend_cpu.isa()]));
   json_object_set_new(root, "threads_per_program", json_integer(s->experiment->cpu.threads));
   json_object_set_new(root, "libraries", libraries_json());

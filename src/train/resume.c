@@ -11,16 +11,18 @@
 #include "base/version.h"
 #include "train/checkpoint.h"
 
-enum { PER_BRANCH = 6 };
+enum { PER_BRANCH = 6, SIGNATURE = 6 };
 
-static int32_t signature(const dor_resume *r, dor_meta m[5])
+/* Precision is part of the config, and is named first where it differs. */
+static int32_t signature(const dor_resume *r, dor_meta m[SIGNATURE])
 {
   m[0] = (dor_meta){"code version", DOR_NUMERICS};
-  m[1] = (dor_meta){"config", r->cell->config_hash};
-  m[2] = (dor_meta){"data", r->data_hash};
-  m[3] = (dor_meta){"split", r->cell->split_hash};
-  m[4] = (dor_meta){"cell", r->cell->hash};
-  return 5;
+  m[1] = (dor_meta){"precision", dor_format_name(r->replica->net->precision)};
+  m[2] = (dor_meta){"config", r->cell->config_hash};
+  m[3] = (dor_meta){"data", r->data_hash};
+  m[4] = (dor_meta){"split", r->cell->split_hash};
+  m[5] = (dor_meta){"cell", r->cell->hash};
+  return SIGNATURE;
 }
 
 /* The parts of a branch's memory, by name; the same list saves and restores. */
@@ -45,7 +47,7 @@ dor_status dor_resume_save(const dor_resume *r)
   int32_t n = 0, most = (r->branch + 1) * PER_BRANCH + 1;
   dor_tensor *t = dor_arena_alloc(&a, (size_t)most * sizeof *t);
   char(*name)[PER_BRANCH][32] = dor_arena_alloc(&a, (size_t)(r->branch + 1) * sizeof *name);
-  dor_meta meta[6];
+  dor_meta meta[SIGNATURE + 1];
   char branch[16];
   dor_status s = t && name ? DOR_OK : DOR_FAIL(NOMEM, "no memory for a checkpoint");
   for (int32_t b = 0; b <= r->branch && !s; b++, n += PER_BRANCH) {
@@ -87,7 +89,7 @@ static dor_status restore(dor_resume *r, const dor_tensors *file, int32_t n_bran
 
 dor_status dor_resume_load(dor_resume *r, int32_t n_branches)
 {
-  dor_meta want[5];
+  dor_meta want[SIGNATURE];
   dor_tensors file;
   DOR_TRY(dor_checkpoint_read(&file, r->path, signature(r, want), want));
   dor_status s = restore(r, &file, n_branches);

@@ -18,6 +18,7 @@
 #include "base/version.h"
 #include "train/baselines.h"
 #include "train/cell.h"
+#include "train/device.h"
 #include "train/folder.h"
 #include "train/gather.h"
 #include "train/leakage.h"
@@ -312,6 +313,7 @@ dor_status dor_run(const dor_experiment *e, const dor_run_options *o, dor_run_re
 {
   dor_setup u = {0};
   *out = (dor_run_result){0};
+  DOR_TRY(dor_device_ready(e));
   if (e->pose) return dor_pose_run_experiment(e, o, out);
   dor_status s = open_and_run(&u, e, o, out);
   dor_setup_release(&u);

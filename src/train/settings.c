@@ -45,6 +45,13 @@ const dor_key dor_cpu_keys[] = {
 #include "base/keys_end.h"
     {0}};
 
+const dor_key dor_cuda_keys[] = {
+#define KEYS_OF dor_cuda_cfg
+#include "base/keys_rows.h"
+#include "train/cuda.def"
+#include "base/keys_end.h"
+    {0}};
+
 const dor_section dor_sections[] = {
     {"", "keys outside groups", dor_top_keys, offsetof(dor_settings, top), false},
     {"target", "what is to be told apart", dor_target_keys, offsetof(dor_settings, target), true},
@@ -54,6 +61,7 @@ const dor_section dor_sections[] = {
     {"augment", "changes to training pictures", dor_augment_keys, offsetof(dor_settings, augment), true},
     {"compare", "which arms are held against which", dor_compare_keys, offsetof(dor_settings, compare), false},
     {"cpu", "how programs run on the CPU", dor_cpu_keys, offsetof(dor_settings, cpu), false},
+    {"cuda", "how a GPU's libraries choose how to compute", dor_cuda_keys, offsetof(dor_settings, cuda), false},
     {0}};
 
 static const char *const named[] = {"inputs", "nets", "arms"};

@@ -17,6 +17,7 @@ typedef struct dor_settings {
   dor_augment_cfg augment;
   dor_compare_cfg compare;
   dor_cpu_cfg cpu;
+  dor_cuda_cfg cuda;
 } dor_settings;
 
 /* Defaults, then what the tree says. inputs, nets and arms are passed over; any other key that is not in the list is refused. */

@@ -59,3 +59,7 @@ expect 0 "$dorsum" doctor --device cpu
 [ -e /dev/nvidiactl ] || { expect 1 "$dorsum" bench op=relu --device cuda; says "built without CUDA\|no CUDA d"; }
 [ -e /dev/nvidiactl ] || { expect 0 "$dorsum" bench op=relu --device auto seconds=.001; }
 expect 0 "$dorsum" describe mlp --device null;    says "linear_cublas product"
+expect 0 "$dorsum" describe mlp --device null precision=bf16; says "parameters, bf16"; says "cast.*bf16"
+expect 0 "$dorsum" describe mlp --device null precision=tf32; says "linear_cublas product .* tf32"
+expect 0 "$dorsum" describe mlp precision=tf32;   says "parameters, fp32"
+expect 2 "$dorsum" describe mlp precision=fp16;   says "precision fp16 is not to be had on cpu"

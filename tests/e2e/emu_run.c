@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/mem.h"
 #include "tests/e2e/run_fixture.h"
 #include "tests/ops/emu.h"
 #include "tests/test.h"
@@ -23,15 +24,18 @@ static const char config[] = "experiment = \"device\";\n"
                              "arms = { net = { use = [\"x\"]; }; };\n"
                              "baselines = [];\n";
 
+static const char *precision = "fp32";
+
 static dor_status run_on(const dor_backend *b, const char *folder, const char *results, dor_run_result *r)
 {
-  char path[1200], to[1200];
+  char path[1200], to[1200], key[32];
   dor_experiment e;
   dor_run_options o = default_options(folder);
   snprintf(path, sizeof path, "%s/device.cfg", folder);
   snprintf(to, sizeof to, "%s/%s", folder, results);
   OK(dor_io_write(path, config, strlen(config)));
-  OK(dor_experiment_read(&e, path, NULL, 0));
+  snprintf(key, sizeof key, "precision=%s", precision);
+  OK(dor_experiment_read(&e, path, (const char *const[]){key}, 1));
   e.backend = b;
   o.results = to, o.jobs = 1;
   dor_status s = dor_run(&e, &o, r);
@@ -103,4 +107,33 @@ TEST(emu_run_goes_on_after_the_device_was_lost)
   }
   OK(run_on(test_backend_emu(), folder, "lost", &r));
   CHECK(differ(&r, &whole, "predictions.csv") == 0 && differ(&r, &whole, "cells/net/seed_1/fold_1/train.csv") == 0, "a resumed run ends otherwise");
+}
+
+/* A run that is cut short in each precision; then one finds the other's checkpoint. */
+TEST(emu_run_of_another_precision_is_not_resumed)
+{
+  static const char at[] = "cells/net/seed_1/fold_1/resume.ckpt";
+  const char *folder = test_folder("emu_precision"), *const name[] = {"fp32", "bf16"};
+  char path[2][4200];
+  dor_run_result r;
+  make_data(folder, (made){.subjects = 40, .features = 5, .apart = 2});
+  for (int i = 0; i < 2; i++) {
+    precision = name[i], test_emu_lost = 45;
+    CHECK(run_on(test_backend_emu(), folder, name[i], &r) == DOR_E_DEVICE, "%s: it was not lost", name[i]);
+    snprintf(path[i], sizeof path[i], "%s/%s", r.folder, at);
+    CHECK(strstr(text_of(r.folder, "run.json"), i ? "\"precision\": \"bf16\"" : "\"precision\": \"fp32\""), "run.json names another precision");
+    REQUIRE(dor_io_exists(path[i]), "%s: no checkpoint", path[i]);
+  }
+  test_emu_lost = -1;
+  char *bytes;
+  size_t n;
+  OK(dor_io_read(path[0], (size_t)1 << 30, &bytes, &n));
+  OK(dor_io_write(path[1], bytes, n));
+  dor_free(bytes);
+  dor_status s = run_on(test_backend_emu(), folder, "bf16", &r);
+  CHECK(dor_status_exit(s) == 2 && strstr(dor_errmsg(), "made with another precision: fp32, now bf16"), "exit %d: %s", dor_status_exit(s), dor_errmsg());
+  OK(dor_io_remove(path[1]));
+  OK(run_on(test_backend_emu(), folder, "bf16", &r));
+  CHECK(r.complete, "it did not end");
+  precision = "fp32";
 }

@@ -123,7 +123,6 @@ static const struct bounds { double loss, gradient, weight; } bounds[] = {
     [DOR_FORMAT_BF16] = {5e-3, 4e-1, 1e-3}, /* of the largest gradient: a rounding makes another pixel the largest of its window */
     [DOR_FORMAT_FP16] = {1e-3, 2e-1, 3e-4},
 };
-static const char *const precisions[] = {"fp32", "bf16", "fp16"};
 
 static void compare(const char *model, const side *emu, const side *cpu, dor_format precision)
 {
@@ -132,7 +131,7 @@ static void compare(const char *model, const side *emu, const side *cpu, dor_for
   const double gradient = apart(emu->store.host[DOR_GRAD], cpu->store.host[DOR_GRAD], cpu->params.param_bytes);
   const double weight = apart(emu->store.host[DOR_PARAM], cpu->store.host[DOR_PARAM], cpu->params.param_bytes);
   const struct bounds *b = &bounds[precision];
-  print_message("    %s in %s, %d steps: losses within %.1e, gradients %.1e, weights %.1e\n", model, precisions[precision], STEPS, loss, gradient, weight);
+  print_message("    %s in %s, %d steps: losses within %.1e, gradients %.1e, weights %.1e\n", model, dor_format_name(precision), STEPS, loss, gradient, weight);
   CHECK(loss < b->loss && gradient < b->gradient && weight < b->weight, "%s: the emulated device trains otherwise", model);
   CHECK(cpu->losses[0] != cpu->losses[STEPS - 1], "%s: nothing is learnt", model);
 }

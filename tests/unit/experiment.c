@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "train/device.h"
 #include "train/experiment.h"
 
 static const char HEAD[] = "experiment = \"t\"; target = { column = \"c\"; };\n";
@@ -156,8 +157,9 @@ TEST(experiment_refuses)
       {"\nbaselines = [\"majority\", \"majority\"];", "t.cfg:3: baseline 'majority' is listed twice"},
       {"arms = {\n majority = { use = [\"x\"]; }; };", "t.cfg:3: 'majority' is the name of a baseline"},
       {"train = { batch = 10; accumulate = 3; };", "t.cfg:2: 'accumulate' must divide the batch of 10, got 3"},
-      {"precision = \"bf16\";", "t.cfg:2: 'precision' must be one of fp32, got 'bf16'"},
-      {"cuda = { autotune = true; };", "t.cfg:2: no key 'cuda'"}};
+      {"precision = \"bf17\";", "t.cfg:2: 'precision' must be one of fp32|tf32|bf16|fp16, got 'bf17'"},
+      {"cuda = {\n autotune = true; };", "t.cfg:3: 'autotune' with deterministic = true wants plan_cache"},
+      {"cuda = { workspace_gb = 1; };", "t.cfg:2: no key 'workspace_gb'; did you mean 'workspace_mb'?"}};
   dor_experiment e;
   (void)state;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -234,4 +236,67 @@ TEST(experiment_resolved_config_reads_back)
     dor_experiment_release(&e);
     dor_str_release(&s);
   }
+}
+
+static const char NET[] = "nets = { m = { kind = \"mlp\"; }; }; net = \"m\"; inputs = { p = { from = \"proms\"; }; }; use = [\"p\"];\n";
+
+static const char *text_of_precision(const char *more)
+{
+  static char text[1024];
+  snprintf(text, sizeof text, "%s%s%s", HEAD, NET, more);
+  return text;
+}
+
+static void check_keys(dor_experiment *e, const dor_backend *b, const char *want)
+{
+  dor_str s = {0};
+  e->backend = b;
+  dor_device_keys(e, &s);
+  CHECK(!strcmp(s.n ? s.s : "", want), "on %s: '%s', want '%s'", b ? b->name : "nothing", s.n ? s.s : "", want);
+  dor_str_release(&s);
+}
+
+TEST(experiment_precision_is_what_the_backend_has)
+{
+  dor_experiment e;
+  OK(dor_experiment_read(&e, put(text_of_precision("precision = \"fp16\";")), NULL, 0));
+  CHECK(dor_device_ready(&e) == DOR_E_CONFIG && strstr(dor_errmsg(), "t.cfg:3: precision = \"fp16\" is not to be had on cpu, which has fp32"), "%s",
+        dor_errmsg());
+  e.backend = &dor_backend_null;
+  OK(dor_device_ready(&e));
+  check_keys(&e, &dor_backend_null, "precision fp16 ");
+  dor_experiment_release(&e);
+
+  OK(dor_experiment_read(&e, put(text_of_precision("")), (const char *const[]){"precision=tf32"}, 1));
+  OK(dor_device_ready(&e));
+  CHECK(dor_device_format(&e) == DOR_FORMAT_FP32, "tf32 on the CPU is %s", dor_format_name(dor_device_format(&e)));
+  check_keys(&e, NULL, ""), check_keys(&e, &dor_backend_null, "precision tf32 ");
+  dor_experiment_release(&e);
+}
+
+static dor_tuning tuned;
+static void take_tuning(const dor_tuning *t) { tuned = *t; }
+
+TEST(experiment_cuda_keys_reach_the_backend)
+{
+  dor_experiment e;
+  dor_backend b = dor_backend_null;
+  char want[700];
+  b.tune = take_tuning;
+  OK(dor_experiment_read(&e, put(text_of_precision("")), NULL, 0));
+  e.backend = &b;
+  OK(dor_device_ready(&e));
+  CHECK(tuned.deterministic && !tuned.autotune && !tuned.workspace && !tuned.cache, "the defaults");
+  check_keys(&e, &b, "");
+  dor_experiment_release(&e);
+
+  OK(dor_experiment_read(&e, put(text_of_precision("deterministic = false;\n"
+                                                   "cuda = { autotune = true; workspace_mb = 64; plan_cache = \"plans\"; };")), NULL, 0));
+  snprintf(want, sizeof want, "%s/plans", test_folder("experiment"));
+  e.backend = &b;
+  OK(dor_device_ready(&e));
+  CHECK(!tuned.deterministic && tuned.autotune && tuned.workspace == (size_t)64 << 20, "keys are lost on the way");
+  CHECK(tuned.cache && !strcmp(tuned.cache, want), "plans lie in '%s', not beside the config", tuned.cache ? tuned.cache : "");
+  check_keys(&e, &b, "deterministic 0 autotune 1 workspace_mb 64 "), check_keys(&e, NULL, "");
+  dor_experiment_release(&e);
 }

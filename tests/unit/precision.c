@@ -149,12 +149,36 @@ static void check_numbers(dor_dtype store, double loss_bound, double gradient_bo
 TEST(precision_a_step_in_bf16_is_near_the_one_in_double) { check_numbers(DOR_BF16, 5e-3, 0.06); }
 TEST(precision_a_step_in_f16_is_nearer) { check_numbers(DOR_F16, 1e-3, 0.02); }
 
+/* A program of a small CNN on the null backend, as text. */
+static void dump_of(dor_format precision, dor_str *out)
+{
+  test_net n;
+  dor_program *p;
+  test_net_build(&n, 1, false);
+  OK(dor_program_build(&p, &n.graph, &dor_backend_null, &(dor_program_options){.precision = precision}));
+  dor_program_dump(p, out);
+  OK(dor_str_status(out));
+  dor_program_release(p);
+  test_net_free(&n);
+}
+
+TEST(precision_shows_on_the_null_backend)
+{
+  dor_str text[4] = {0};
+  for (dor_format f = DOR_FORMAT_FP32; f <= DOR_FORMAT_FP16; f++) dump_of(f, &text[f]);
+  CHECK(!strstr(text[DOR_FORMAT_FP32].s, "tf32") && strstr(text[DOR_FORMAT_TF32].s, " tf32"), "a library is not told of tf32");
+  CHECK(!strstr(text[DOR_FORMAT_TF32].s, "bf16") && strstr(text[DOR_FORMAT_BF16].s, "bf16"), "nothing is stored in bf16");
+  CHECK(!strstr(text[DOR_FORMAT_BF16].s, "f16 ") || strstr(text[DOR_FORMAT_FP16].s, "f16"), "nothing is stored in f16");
+  for (int f = 0; f < 4; f++) dor_str_release(&text[f]);
+}
+
 TEST(precision_is_refused_where_kernels_compute_in_float)
 {
   test_net n;
   dor_program *p;
   test_net_build(&n, 1, false);
   const dor_program_options narrow_one = {.precision = DOR_FORMAT_BF16};
-  CHECK(dor_program_build(&p, &n.graph, &dor_backend_cpu, &narrow_one) == DOR_E_UNSUPPORTED && strstr(dor_errmsg(), "float32 alone"), "%s", dor_errmsg());
+  CHECK(dor_program_build(&p, &n.graph, &dor_backend_cpu, &narrow_one) == DOR_E_UNSUPPORTED && strstr(dor_errmsg(), "the cpu backend has no bf16"), "%s",
+        dor_errmsg());
   test_net_free(&n);
 }

@@ -121,11 +121,12 @@ static dor_status new_operation(const blas_plan *p, const void *bias, cublasLtMa
 
 /* ---- the choice ---- */
 
-static dor_status prefer(cublasLtMatmulPreference_t to, bool deterministic)
+static dor_status prefer(cublasLtMatmulPreference_t to, const dor_library *l)
 {
-  const uint64_t most = WORKSPACE;
+  const size_t asked = ((const dor_cuda_handles *)l->self)->workspace;
+  const uint64_t most = asked && asked < WORKSPACE ? asked : WORKSPACE; /* a product gains nothing from more */
   /* in place, parts are added in the order in which they are done; in the workspace they are kept apart and added in theirs */
-  const uint32_t ways = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE | (deterministic ? 0u : CUBLASLT_REDUCTION_SCHEME_INPLACE), aligned = ALIGNED;
+  const uint32_t ways = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE | (l->deterministic ? 0u : CUBLASLT_REDUCTION_SCHEME_INPLACE), aligned = ALIGNED;
   const struct { cublasLtMatmulPreferenceAttributes_t what; const void *value; size_t bytes; } all[] = {
       {CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most}, {CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &ways, sizeof ways},
       {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &aligned, sizeof aligned}, {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &aligned, sizeof aligned},
@@ -156,14 +157,14 @@ static dor_status ask(blas_plan *p, cublasLtMatmulDesc_t op, cublasLtMatmulPrefe
   return DOR_FAIL(UNSUPPORTED, "cuBLASLt has no algorithm for %lld x %lld x %lld", (long long)p->d.m, (long long)p->d.n, (long long)p->d.k);
 }
 
-static dor_status choose(blas_plan *p, bool deterministic)
+static dor_status choose(blas_plan *p, const dor_library *l)
 {
   _Alignas(ALIGNED) static const char somewhere[ALIGNED]; /* heuristics look at a bias' alignment, not at the bias */
   cublasLtMatmulDesc_t op = NULL;
   cublasLtMatmulPreference_t preference = NULL;
   dor_status s = new_operation(p, somewhere, &op);
   if (!s) s = checked(cublasLtMatmulPreferenceCreate(&preference), "preference");
-  if (!s) s = prefer(preference, deterministic);
+  if (!s) s = prefer(preference, l);
   if (!s) s = ask(p, op, preference);
   if (preference) cublasLtMatmulPreferenceDestroy(preference);
   if (op) cublasLtMatmulDescDestroy(op);
@@ -171,14 +172,14 @@ static dor_status choose(blas_plan *p, bool deterministic)
 }
 
 /* With the epilogue in it; else without, where own kernels can follow it. */
-static dor_status choose_either(blas_plan *p, bool deterministic)
+static dor_status choose_either(blas_plan *p, const dor_library *l)
 {
   p->epilogue = epilogue_of(&p->d);
-  dor_status s = choose(p, deterministic);
+  dor_status s = choose(p, l);
   bool own = p->d.batch <= 1 && !(p->d.epilogue == DOR_EPILOGUE_SUM_B && p->d.tb);
   if (s != DOR_E_UNSUPPORTED || p->epilogue == CUBLASLT_EPILOGUE_DEFAULT || !own) return s;
   p->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-  return choose(p, deterministic);
+  return choose(p, l);
 }
 
 /* ---- scratch ---- */
@@ -280,7 +281,7 @@ static dor_status fill(blas_plan *p, const dor_library *l)
   DOR_TRY(factor_type(&p->d, &p->type));
   p->compute = p->type == DOR_F32 && l->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   DOR_TRY(new_layouts(p));
-  DOR_TRY(choose_either(p, l->deterministic));
+  DOR_TRY(choose_either(p, l));
   return lay_out(p);
 }
 

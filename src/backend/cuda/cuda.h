@@ -15,6 +15,7 @@ dor_status dor_cuda_status(int code, const char *doing);
 /* cuBLASLt and cuDNN on the current device, as dor_backend_cuda.library. */
 DOR_MUST dor_status dor_cuda_library_open(void); /* errors DEVICE, UNSUPPORTED: cuDNN older than 9.11 */
 DOR_MUST dor_status dor_cuda_library_status(void); /* the first failure of a library's call in a step */
-extern const dor_library dor_library_cuda;
+void dor_cuda_library_tune(const dor_tuning *t); /* dor_backend.tune, once it is open */
+extern dor_library dor_library_cuda; /* dor_cuda_library_tune changes it */
 
 #endif

@@ -213,4 +213,4 @@ static const dor_device functions = {
 
 const dor_backend dor_backend_cuda = {.name = "cuda", .open = open_device, .column = {dor_column_library, dor_column_cuda}, .isa = plain, .enter = enter,
                                       .alloc = block, .free = free_block, .copy_in = copy_now, .copy_out = copy_now, .device = &functions,
-                                      .narrow = true, .library = &dor_library_cuda};
+                                      .narrow = true, .library = &dor_library_cuda, .tune = dor_cuda_library_tune};

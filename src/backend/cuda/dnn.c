@@ -198,20 +198,20 @@ static const dor_library table = {.name = "cudnn", .attach = attach, .run = run,
 
 /* ---- planning ---- */
 
-static void key_of(const dor_dnn *d, const dor_opgraph *g, dor_str *key)
+static void key_of(const dor_dnn *d, const dor_opgraph *g, bool tf32, dor_str *key)
 {
-  dor_str_fmt(key, "%s; deterministic %d tf32 %d autotune %d workspace %zu; ", d->about, d->is.deterministic, d->is.tf32, d->is.autotune, d->is.workspace);
+  dor_str_fmt(key, "%s; deterministic %d tf32 %d autotune %d workspace %zu; ", d->about, d->is.deterministic, tf32, d->is.autotune, d->is.workspace);
   dor_og_print(g, key);
 }
 
-static dor_status choose_or_load(plan *p)
+static dor_status choose_or_load(plan *p, bool tf32)
 {
   dor_str key = {0};
   bool found = false;
-  key_of(p->dnn, &p->graph, &key);
+  key_of(p->dnn, &p->graph, tf32, &key);
   dor_status s = dor_str_status(&key);
   if (!s && p->dnn->is.cache) s = dor_dnn_load(p->dnn, key.s, &p->all, &p->choice, &found);
-  if (!s && !found) s = dor_dnn_choose(p->dnn, &p->graph, &p->all, &p->choice);
+  if (!s && !found) s = dor_dnn_choose(p->dnn, &p->graph, tf32, &p->all, &p->choice);
   if (!s && !found && p->dnn->is.cache && !p->choice.absent) s = dor_dnn_save(p->dnn, key.s, &p->choice);
   dor_str_release(&key);
   return s;
@@ -247,7 +247,7 @@ dor_status dor_dnn_graph(const dor_library *l, const dor_opgraph *g, void **out,
   plan *p = dor_calloc(1, sizeof *p);
   DOR_NEED(p, NOMEM, "a plan");
   p->head.library = &table, p->dnn = d, p->graph = *g;
-  dor_status s = choose_or_load(p);
+  dor_status s = choose_or_load(p, l->tf32);
   if (s) {
     drop(p);
     return s;
@@ -269,6 +269,13 @@ dor_status dor_dnn_open(dor_cuda_handles *h, const dor_dnn_options *o)
   dor_status s = open_device(d);
   if (s) dor_dnn_close(h);
   return s;
+}
+
+void dor_dnn_tune(dor_dnn *d, const dor_dnn_options *o)
+{
+  const char *device = d->is.device_json;
+  d->is = *o;
+  d->is.device_json = device;
 }
 
 void dor_dnn_close(dor_cuda_handles *h)

@@ -13,7 +13,6 @@ typedef struct dor_dnn dor_dnn; /* dor_cuda_handles.dnn */
 
 typedef struct dor_dnn_options {
   bool deterministic;       /* only engines that give the same bits each time */
-  bool tf32;                /* float products may round their factors to 11 bits, and sums may go by Winograd or FFT */
   bool autotune;
   size_t workspace;         /* the most that a plan may ask for; 0: 256 MiB */
   const char *cache;        /* a folder for plans; NULL: none are kept */
@@ -23,6 +22,7 @@ typedef struct dor_dnn_options {
 /* errors DEVICE: no cuDNN, no device, or a cuDNN older than 9.11 */
 DOR_MUST dor_status dor_dnn_open(dor_cuda_handles *h, const dor_dnn_options *o);
 void dor_dnn_close(dor_cuda_handles *h);
+void dor_dnn_tune(dor_dnn *d, const dor_dnn_options *o); /* for graphs that are planned from now on; device_json stays what it was */
 
 /* dor_library.graph: its plans carry a table of their own, so a device may offer it beside cuBLASLt's products.
  * errors UNSUPPORTED: no engine that may be taken has it, in cuDNN's words */

@@ -32,12 +32,22 @@ static dor_status ask(const dor_dnn *d, dor_descs *all, dor_desc graph, cudnnBac
   return dor_desc_check(cudnnBackendGetAttribute(h, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, known, n, config), "the heuristics");
 }
 
+typedef struct search { /* of a plan */
+  dor_dnn *d;
+  const dor_opgraph *g;
+  bool tf32;
+  dor_descs *all;
+  dor_dnn_choice best;
+  double time_s;
+  int32_t built, tried;
+} search;
+
 /* Which numerical notes an engine may not have. */
-static bool refused(const dor_dnn *d, dor_dtype maps, cudnnBackendNumericalNote_t note)
+static bool refused(const search *s, cudnnBackendNumericalNote_t note)
 {
-  bool exact = maps == DOR_F32 && !d->is.tf32;
+  bool exact = dor_og_type(s->g) == DOR_F32 && !s->tf32;
   switch (note) {
-  case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC: return d->is.deterministic;
+  case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC: return s->d->is.deterministic;
   case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION: return true;
   case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
   case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: return exact;
@@ -45,23 +55,23 @@ static bool refused(const dor_dnn *d, dor_dtype maps, cudnnBackendNumericalNote_
   case CUDNN_NUMERICAL_NOTE_WINOGRAD:
   case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4:
   case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
-  case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13: return !d->is.tf32;
+  case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13: return !s->tf32;
   default: return false;
   }
 }
 
-static dor_status inspect(const dor_dnn *d, dor_descs *all, dor_dtype maps, dor_desc config, dor_dnn_choice *c, bool *good)
+static dor_status inspect(const search *s, dor_desc config, dor_dnn_choice *c, bool *good)
 {
   dor_desc engine;
   int64_t n = 0;
   cudnnBackendNumericalNote_t note[NOTES];
   cudnnBackendBehaviorNote_t behaviour[NOTES];
   *good = true;
-  DOR_TRY(dor_desc_make(all, CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine));
+  DOR_TRY(dor_desc_make(s->all, CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine));
   DOR_TRY(dor_desc_check(cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n, &engine), "an engine"));
   DOR_TRY(number(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, &c->engine));
   DOR_TRY(dor_desc_check(cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, NOTES, &n, note), "an engine's notes"));
-  for (int64_t i = 0; i < n; i++) *good = *good && !refused(d, maps, note[i]);
+  for (int64_t i = 0; i < n; i++) *good = *good && !refused(s, note[i]);
   DOR_TRY(dor_desc_check(cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, NOTES, &n, behaviour), "its notes"));
   c->compiled = false;
   for (int64_t i = 0; i < n; i++) c->compiled = c->compiled || behaviour[i] == CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION;
@@ -85,23 +95,21 @@ static dor_status finish(const dor_dnn *d, dor_descs *all, dor_desc config, dor_
 }
 
 /* One configuration as a plan. errors UNSUPPORTED: it may not be taken, or cannot be built */
-static dor_status build(const dor_dnn *d, dor_dtype maps, dor_descs *all, dor_desc config, dor_dnn_choice *out)
+static dor_status build(const search *by, dor_desc config, dor_dnn_choice *out)
 {
-  int32_t before = all->n;
+  int32_t before = by->all->n;
   bool good;
   *out = (dor_dnn_choice){0};
-  dor_status s = inspect(d, all, maps, config, out, &good);
-  dor_desc_keep(all, before);
+  dor_status s = inspect(by, config, out, &good);
+  dor_desc_keep(by->all, before);
   if (!s && !good) return DOR_FAIL(UNSUPPORTED, "cuDNN: engine %lld is not of the precision or the determinism asked for", (long long)out->engine);
-  if (!s) s = finish(d, all, config, out);
-  if (s) dor_desc_keep(all, before);
+  if (!s) s = finish(by->d, by->all, config, out);
+  if (s) dor_desc_keep(by->all, before);
   return s;
 }
 
 /* A configuration that may not be taken, or that cuDNN offers and then fails to build or run, is no reason to stop. */
 static bool passed_over(dor_status s) { return s == DOR_E_UNSUPPORTED || s == DOR_E_DEVICE; }
-
-typedef struct search { dor_dnn *d; const dor_opgraph *g; dor_descs *all; dor_dnn_choice best; double time_s; int32_t built, tried; } search;
 
 /* Take the plan where it is the first, or the faster. */
 static dor_status consider(search *s, const dor_dnn_choice *c)
@@ -127,7 +135,7 @@ static dor_status try_mode(search *s, dor_desc graph, cudnnBackendHeurMode_t mod
   DOR_TRY(asked);
   for (int64_t i = 0; i < n && !enough(s); i++, s->tried++) {
     dor_dnn_choice c;
-    dor_status built = build(s->d, dor_og_type(s->g), s->all, config[i], &c);
+    dor_status built = build(s, config[i], &c);
     if (passed_over(built)) continue;
     DOR_TRY(built);
     DOR_TRY(consider(s, &c));
@@ -135,9 +143,9 @@ static dor_status try_mode(search *s, dor_desc graph, cudnnBackendHeurMode_t mod
   return DOR_OK;
 }
 
-dor_status dor_dnn_choose(dor_dnn *d, const dor_opgraph *g, dor_descs *all, dor_dnn_choice *out)
+dor_status dor_dnn_choose(dor_dnn *d, const dor_opgraph *g, bool tf32, dor_descs *all, dor_dnn_choice *out)
 {
-  search s = {.d = d, .g = g, .all = all, .time_s = HUGE_VAL};
+  search s = {.d = d, .g = g, .tf32 = tf32, .all = all, .time_s = HUGE_VAL};
   dor_desc graph;
   DOR_TRY(dor_desc_graph(all, g, d->handle, &graph));
   DOR_TRY(try_mode(&s, graph, CUDNN_HEUR_MODE_A));

@@ -28,8 +28,8 @@ typedef struct dor_dnn_choice {
   bool absent;              /* compiled, but the device is not here to load it */
 } dor_dnn_choice;
 
-/* The plan for g by the options of d, timed where they ask for it. Its descriptor is in `all`. errors UNSUPPORTED, DEVMEM, DEVICE */
-DOR_MUST dor_status dor_dnn_choose(dor_dnn *d, const dor_opgraph *g, dor_descs *all, dor_dnn_choice *out);
+/* The plan for g by the options of d, timed where they ask for it; tf32 as in dor_library. Its descriptor is in `all`. errors UNSUPPORTED, DEVMEM, DEVICE */
+DOR_MUST dor_status dor_dnn_choose(dor_dnn *d, const dor_opgraph *g, bool tf32, dor_descs *all, dor_dnn_choice *out);
 
 /* The pointers a plan runs on: at[] by tensor. */
 DOR_MUST dor_status dor_dnn_pack(dor_descs *all, const dor_opgraph *g, void *const at[], void *workspace, dor_desc *out);
