@@ -4,6 +4,7 @@
  * on the step alone (rates, bias corrections) is worked out in double before the loop. */
 #include <math.h>
 
+#include "kernels/loss_scale.h"
 #include "kernels/reduce.h"
 #include "ops/attrs.h"
 
@@ -44,9 +45,8 @@ static dor_status clip_prepare(const dor_prep *p, void **plan, size_t *scratch)
   return DOR_OK;
 }
 
-static void clip_norm_run(const dor_call *c)
+static double squares_of(const dor_call *c, const dor_clip_attr *a)
 {
-  const dor_clip_attr *a = c->attr;
   double sum = 0;
   for (int32_t i = 0; i < a->n; i++) {
     const dor_range *r = &a->run[i];
@@ -54,11 +54,30 @@ static void clip_norm_run(const dor_call *c)
     dor_parallel(c->threads, pieces(r), 4, norm_body, &s);
     for (int64_t p = 0; p < pieces(r); p++) sum += s.part[p];
   }
-  double norm_of_all = sqrt(sum) * (double)c->step->grad_scale;
+  return sum;
+}
+
+static void clip_norm_run(const dor_call *c)
+{
+  const dor_clip_attr *a = c->attr;
+  double norm_of_all = sqrt(squares_of(c, a)) * (double)c->step->grad_scale;
   *(float *)c->out[0].data = (float)fmin(1, a->max_norm / (norm_of_all + 1e-6));
   *(float *)c->out[1].data = (float)norm_of_all;
 }
 const dor_kernel clip_norm_cpu = {.name = "clip_norm_cpu", .prepare = clip_prepare, .run = clip_norm_run};
+
+static void loss_scale_run(const dor_call *c) { *(float *)c->out[0].data = (float)scalar_loss_scale(c->in[0].data); }
+const dor_kernel loss_scale_cpu = {.name = "loss_scale_cpu", .run = loss_scale_run};
+
+static void clip_scaled_run(const dor_call *c)
+{
+  const dor_scaled_attr *a = c->attr;
+  float *factor = c->out[0].data, *state = c->out[2].data;
+  factor[0] = scalar_scaled_clip(squares_of(c, &a->clip), (double)c->step->grad_scale, scalar_loss_scale(state), a->clip.max_norm, c->out[1].data);
+  factor[1] = state[2];
+  scalar_scale_next(factor[0] >= 0, a->patience, state);
+}
+const dor_kernel clip_scaled_cpu = {.name = "clip_scaled_cpu", .prepare = clip_prepare, .run = clip_scaled_run}; /* its attributes begin with clip_norm's */
 
 typedef struct update { /* of one run: everything begins with it */
   float *p, *m, *v, *average;
@@ -135,7 +154,8 @@ static dor_body *adam_of(const dor_call *c, const dor_range *r, update *u)
 {
   const dor_update_attr *a = c->attr;
   const bool decoupled = a->rule == DOR_RULE_ADAMW;
-  double t = (double)c->step->step + 1, lr = (double)c->step->lr * r->lr_factor;
+  const double skipped = c->nin > 3 && dor_shape_size(c->in[3].shape) > 1 ? (double)((const float *)c->in[3].data)[1] : 0;
+  double t = (double)c->step->step + 1 - skipped, lr = (double)c->step->lr * r->lr_factor;
   u->decay = decoupled ? 0 : (float)r->decay;
   u->shrink = decoupled ? (float)(1 - lr * r->decay) : 1;
   u->lr = (float)(lr / (1 - pow(a->beta1, t)));
@@ -147,6 +167,7 @@ static dor_body *adam_of(const dor_call *c, const dor_range *r, update *u)
 static void update_run(const dor_call *c)
 {
   const dor_update_attr *a = c->attr;
+  if (c->nin > 3 && *(const float *)c->in[3].data < 0) return;
   for (int32_t i = 0; i < a->n; i++) {
     update u = job_of(c, &a->run[i]);
     dor_parallel(c->threads, length(&a->run[i]), GRAIN, a->rule == DOR_RULE_SGD ? sgd_of(c, &a->run[i], &u) : adam_of(c, &a->run[i], &u), &u);

@@ -4,6 +4,7 @@
  * depends on the step alone (rates, bias corrections) is worked out in double in each block from the step block, which lies
  * on the device: the same formulas in the same order as on the CPU. */
 #include "kernels/index.cuh"
+#include "kernels/loss_scale.h"
 
 namespace {
 
@@ -85,11 +86,31 @@ __global__ void __launch_bounds__(CU_BLOCK) clip(const float *part, int n, doubl
   *norm = (float)length;
 }
 
+/* A model that sits the step out keeps its state. */
+__global__ void __launch_bounds__(CU_BLOCK) clip_scaled(const float *part, int n, double most, int patience, const dor_step *step, float *factor, float *norm,
+                                                        float *state, size_t stride)
+{
+  cu_to_model(stride, part, step, factor, norm, state);
+  float sum = 0.0f;
+  for (int i = (int)threadIdx.x; i < n; i += CU_BLOCK) sum += part[i];
+  sum = cu_block_sum(sum);
+  if (threadIdx.x) return;
+  factor[0] = scalar_scaled_clip((double)sum, (double)step->grad_scale, scalar_loss_scale(state), most, norm);
+  factor[1] = state[2];
+  if (!step->idle) scalar_scale_next(factor[0] >= 0.0f, patience, state);
+}
+
+__global__ void scale_of(const float *state, float *scale, size_t stride)
+{
+  cu_to_model(stride, state, scale);
+  *scale = (float)scalar_loss_scale(state);
+}
+
 /* ---- rules ---- */
 
 struct blocks { /* of a model */
   float *p, *m, *v, *average;
-  const float *g, *clip;
+  const float *g, *clip, *skipped;
   const dor_step *step;
   size_t stride;
   float follow; /* of the average */
@@ -99,7 +120,7 @@ struct state { float p, m, v, g; };
 struct sgd_rule {
   enum { MOMENTS = 0 };
   struct rates { float lr, decay; };
-  static __device__ void rates_of(const dor_update_attr &, const group &x, const dor_step *s, rates *r)
+  static __device__ void rates_of(const dor_update_attr &, const group &x, const dor_step *s, double, rates *r)
   {
     *r = {(float)((double)s->lr * x.lr_factor), (float)x.decay};
   }
@@ -109,7 +130,7 @@ struct sgd_rule {
 struct momentum_rule { /* the step is g b + m c, which is m, or g + momentum m with Nesterov */
   enum { MOMENTS = 1 };
   struct rates { float lr, decay, momentum, b, c; };
-  static __device__ void rates_of(const dor_update_attr &a, const group &x, const dor_step *s, rates *r)
+  static __device__ void rates_of(const dor_update_attr &a, const group &x, const dor_step *s, double, rates *r)
   {
     const float m = (float)a.momentum;
     *r = {(float)((double)s->lr * x.lr_factor), (float)x.decay, m, a.nesterov ? 1.0f : 0.0f, a.nesterov ? m : 1.0f};
@@ -125,10 +146,10 @@ struct momentum_rule { /* the step is g b + m c, which is m, or g + momentum m w
 struct adam_rule { /* lr: lr / (1 - b1^t); c: 1 / sqrt(1 - b2^t); shrink: 1 - lr decay (adamw) */
   enum { MOMENTS = 2 };
   struct rates { float lr, decay, shrink, ra, b, rb, c, eps; };
-  static __device__ void rates_of(const dor_update_attr &a, const group &x, const dor_step *s, rates *r)
+  static __device__ void rates_of(const dor_update_attr &a, const group &x, const dor_step *s, double t, rates *r)
   {
     const bool decoupled = a.rule == DOR_RULE_ADAMW;
-    const double t = (double)s->step + 1, lr = (double)s->lr * x.lr_factor;
+    const double lr = (double)s->lr * x.lr_factor;
     r->lr = (float)(lr / (1 - pow(a.beta1, t)));
     r->decay = decoupled ? 0.0f : (float)x.decay;
     r->shrink = decoupled ? (float)(1 - lr * x.decay) : 1.0f;
@@ -169,9 +190,11 @@ template <class R, int N>
 __global__ void __launch_bounds__(CU_BLOCK) apply(const __grid_constant__ table<N> t, blocks u, const __grid_constant__ dor_update_attr a)
 {
   __shared__ typename R::rates rates[GROUPS];
-  cu_to_model(u.stride, u.p, u.m, u.v, u.average, u.g, u.clip, u.step);
+  cu_to_model(u.stride, u.p, u.m, u.v, u.average, u.g, u.clip, u.skipped, u.step);
   if (u.step->idle) return;
-  if ((int)threadIdx.x < t.groups) R::rates_of(a, t.rates[threadIdx.x], u.step, &rates[threadIdx.x]);
+  if (u.clip && *u.clip < 0.0f) return;
+  const double number = (double)u.step->step + 1 - (u.skipped ? (double)*u.skipped : 0);
+  if ((int)threadIdx.x < t.groups) R::rates_of(a, t.rates[threadIdx.x], u.step, number, &rates[threadIdx.x]);
   __syncthreads();
   const float scale = u.step->grad_scale * (u.clip ? *u.clip : 1.0f);
   each_quad(t, [&](const quad &q) { move4<R>(u, q, rates[t.of[q.run]], scale); });
@@ -204,9 +227,8 @@ template <int N> static unsigned fill(table<N> *t, int32_t n, const dor_range *r
   return (strips + of_each - 1) / of_each;
 }
 
-template <int N> static int square_runs(const dor_call *c, float *part)
+template <int N> static int square_runs(const dor_call *c, const dor_clip_attr *a, float *part)
 {
-  const dor_clip_attr *a = (const dor_clip_attr *)c->attr;
   int done = 0;
   table<N> t;
   for (int32_t from = 0; from < a->n; from += t.n) {
@@ -225,14 +247,35 @@ static dor_status clip_prepare(const dor_prep *p, void **, size_t *scratch)
   return DOR_OK;
 }
 
+static int square_all(const dor_call *c, const dor_clip_attr *a, float *part)
+{
+  return a->n <= FEW ? square_runs<FEW>(c, a, part) : square_runs<MANY>(c, a, part);
+}
+
 static void clip_norm_run(const dor_call *c)
 {
   const dor_clip_attr *a = (const dor_clip_attr *)c->attr;
   float *part = (float *)c->scratch;
-  const int n = a->n <= FEW ? square_runs<FEW>(c, part) : square_runs<MANY>(c, part);
+  const int n = square_all(c, a, part);
   CU_LAUNCH(clip, cu_fleet(c, 1), CU_BLOCK, 0, c->stream, part, n, a->max_norm, c->step, (float *)c->out[0].data, (float *)c->out[1].data, c->stride);
 }
 DOR_CUDA_FLEET(clip_norm, clip_prepare)
+
+static void clip_scaled_run(const dor_call *c)
+{
+  const dor_scaled_attr *a = (const dor_scaled_attr *)c->attr;
+  float *part = (float *)c->scratch;
+  const int n = square_all(c, &a->clip, part);
+  CU_LAUNCH(clip_scaled, cu_fleet(c, 1), CU_BLOCK, 0, c->stream, part, n, a->clip.max_norm, a->patience, c->step, (float *)c->out[0].data,
+            (float *)c->out[1].data, (float *)c->out[2].data, c->stride);
+}
+DOR_CUDA_FLEET(clip_scaled, clip_prepare) /* its attributes begin with clip_norm's */
+
+static void loss_scale_run(const dor_call *c)
+{
+  CU_LAUNCH(scale_of, cu_fleet(c, 1), 1, 0, c->stream, (const float *)c->in[0].data, (float *)c->out[0].data, c->stride);
+}
+DOR_CUDA_FLEET(loss_scale, nullptr)
 
 static blocks blocks_of(const dor_call *c)
 {
@@ -244,6 +287,7 @@ static blocks blocks_of(const dor_call *c)
   u.p = (float *)c->out[0].data, u.g = (const float *)c->in[2].data;
   u.m = kept > 0 ? m : nullptr, u.v = kept > 1 ? m + n : nullptr, u.average = a->ema > 0 ? m + kept * n : nullptr;
   u.clip = c->nin > 3 ? (const float *)c->in[3].data : nullptr;
+  u.skipped = c->nin > 3 && dor_shape_size(c->in[3].shape) > 1 ? u.clip + 1 : nullptr;
   u.step = c->step, u.stride = c->stride, u.follow = (float)(1 - a->ema);
   return u;
 }

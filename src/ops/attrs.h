@@ -63,6 +63,8 @@ typedef struct dor_ae_attr { double push, pull; bool hinge; } dor_ae_attr; /* fa
 typedef struct dor_range { int64_t begin, end; double lr_factor, decay; } dor_range;
 enum { DOR_RANGE_ALIGN = 16 };
 typedef struct dor_clip_attr { double max_norm; int32_t n; const dor_range *run; } dor_clip_attr;
+enum { DOR_SCALE_STATE = 3, DOR_SCALE_FIRST = 16, DOR_SCALE_LEAST = -40, DOR_SCALE_MOST = 8 }; /* loss_scale.c: exponent above FIRST, and its bounds */
+typedef struct dor_scaled_attr { dor_clip_attr clip; int32_t patience; } dor_scaled_attr; /* clip_scaled; max_norm 0: no clip */
 typedef enum dor_optim_rule { DOR_RULE_ADAM, DOR_RULE_ADAMW, DOR_RULE_SGD } dor_optim_rule;
 typedef struct dor_update_attr {
   int32_t rule, n;

@@ -45,6 +45,7 @@ double dor_conv_macs(const dor_graph *g, bool charge_output);
 /* Shared by op files. */
 DOR_MUST dor_status dor_infer_same(const dor_infer *c);  /* all inputs and the output alike */
 dor_cost dor_cost_stream(const dor_infer *c);            /* one operation an output element, every value moved once */
+dor_status dor_infer_ranges(const char *what, int32_t n, const dor_range *range, dor_shape block); /* are these the runs of a flat block? */
 int32_t dor_last_dim(dor_shape s);
 
 #endif

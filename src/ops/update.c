@@ -13,6 +13,7 @@
  *                 m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2
  *                 p -= lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)
  *     average     a = ema a + (1 - ema) p
+ *     clip        below 0: the step is left out; a second number says how many were, which t does not count (loss_scale.c)
  *   source        PyTorch SGD, Adam, AdamW, clip_grad_norm_; Sutskever et al. 2013; Kingma & Ba, arXiv:1412.6980;
  *                 Loshchilov & Hutter, arXiv:1711.05101 */
 #include "ops/ops.h"
@@ -26,7 +27,7 @@ static const dor_key update_keys[] = {DOR_ATTR_INT(dor_update_attr, rule, "adam,
                                       DOR_ATTR_REAL(dor_update_attr, eps, ""), DOR_ATTR_REAL(dor_update_attr, momentum, ""),
                                       DOR_ATTR_BOOL(dor_update_attr, nesterov, ""), DOR_ATTR_REAL(dor_update_attr, ema, ""), {0}};
 
-static dor_status check_runs(const char *what, int32_t n, const dor_range *run, dor_shape block)
+dor_status dor_infer_ranges(const char *what, int32_t n, const dor_range *run, dor_shape block)
 {
   int64_t last = 0, all = dor_shape_size(block);
   DOR_NEED(n > 0 && block.n == 1 && all % DOR_RANGE_ALIGN == 0, ARG, "%s: %d runs of a block of %lld numbers", what, n, (long long)all);
@@ -43,7 +44,7 @@ static dor_status clip_infer(const dor_infer *c)
   const dor_clip_attr *a = c->attr;
   DOR_NEED(a->max_norm > 0, RANGE, "clip_norm: the largest norm must be above 0, got %g", a->max_norm);
   c->out[0].shape = c->out[1].shape = DOR_SHAPE(1);
-  return check_runs("clip_norm", a->n, a->run, c->in[0].shape);
+  return dor_infer_ranges("clip_norm", a->n, a->run, c->in[0].shape);
 }
 
 static void clip_ref(const dor_refcall *c)
@@ -65,9 +66,9 @@ static dor_status update_infer(const dor_infer *c)
   DOR_NEED(dor_shape_same(c->in[0].shape, c->in[2].shape), SHAPE, "update: the gradient is not as long as the parameters");
   DOR_NEED(dor_shape_size(c->in[1].shape) == (kept ? kept : 1), SHAPE, "update: %lld numbers are kept, not %lld", (long long)kept,
            (long long)dor_shape_size(c->in[1].shape));
-  DOR_NEED(c->nin == 3 || dor_shape_size(c->in[3].shape) == 1, SHAPE, "update: clip must be one number");
+  DOR_NEED(c->nin == 3 || dor_shape_size(c->in[3].shape) <= 2, SHAPE, "update: clip must be one number, or two");
   for (int32_t i = 0; i < 2; i++) c->out[i].shape = c->in[i].shape;
-  return check_runs("update", a->n, a->run, c->in[0].shape);
+  return dor_infer_ranges("update", a->n, a->run, c->in[0].shape);
 }
 
 typedef struct one { double p, m, v; } one; /* a parameter and what is kept of it */
@@ -90,10 +91,11 @@ static void adam(const dor_update_attr *a, const dor_range *r, double lr, double
 
 static void update_run(const dor_refcall *c, const dor_range *r)
 {
+  const double skipped = c->nin > 3 && dor_shape_size(c->type_in[3].shape) > 1 ? c->in[3][1] : 0;
   const dor_update_attr *a = c->attr;
   const int32_t kept = dor_update_kept(a);
   const int64_t n = dor_shape_size(c->type_out[0].shape);
-  const double lr = (double)c->step->lr * r->lr_factor, t = (double)c->step->step + 1;
+  const double lr = (double)c->step->lr * r->lr_factor, t = (double)c->step->step + 1 - skipped;
   double *m = c->out[1], *v = m + n, *average = m + kept * n;
   for (int64_t i = r->begin; i < r->end; i++) {
     const double g = c->in[2][i] * (double)c->step->grad_scale * (c->nin > 3 ? c->in[3][0] : 1);
@@ -111,6 +113,7 @@ static void update_ref(const dor_refcall *c)
 {
   const dor_update_attr *a = c->attr;
   for (int32_t i = 0; i < 2; i++) memcpy(c->out[i], c->in[i], (size_t)dor_shape_size(c->type_out[i].shape) * sizeof(double));
+  if (c->nin > 3 && c->in[3][0] < 0) return;
   for (int32_t i = 0; i < a->n; i++) update_run(c, &a->run[i]);
 }
 
@@ -134,6 +137,10 @@ static const dor_case update_cases[] = {
      .in = {N96, KEPT(2), N96}, .fill = {[1] = DOR_FILL_POSITIVE}, .nin = 3},
     {.name = "adamw", .attr = &(dor_update_attr){.rule = DOR_RULE_ADAMW, .n = 3, .run = apart, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .ema = 0.99},
      .in = {N96, KEPT(3), N96, DOR_DIMS(1)}, .fill = {[1] = DOR_FILL_POSITIVE}, .nin = 4},
+    {.name = "late", .attr = &(dor_update_attr){.rule = DOR_RULE_ADAM, .n = 3, .run = apart, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
+     .in = {N96, KEPT(2), N96, DOR_DIMS(2)}, .fill = {[1] = DOR_FILL_POSITIVE, [3] = DOR_FILL_POSITIVE}, .nin = 4},
+    {.name = "left out", .attr = &(dor_update_attr){.rule = DOR_RULE_SGD, .n = 3, .run = apart, .momentum = 0.9},
+     .in = {N96, KEPT(1), N96, DOR_DIMS(2)}, .fill = {[3] = DOR_FILL_NOISE}, .nin = 4},
     {.name = "4M", .attr = &(dor_update_attr){.rule = DOR_RULE_ADAM, .n = 1, .run = big, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
      .in = {DOR_DIMS(BIG), DOR_DIMS(2 * BIG), DOR_DIMS(BIG)}, .fill = {[1] = DOR_FILL_POSITIVE}, .nin = 3, .bench = true},
     {0},

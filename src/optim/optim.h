@@ -18,6 +18,7 @@ typedef struct dor_optim_cfg {
   bool nesterov;
   double clip;                          /* global gradient norm; 0: none */
   double ema;                           /* decay of an average of the weights; 0: none */
+  bool loss_scale;                      /* the gradient is of a loss times dor_optim_seed: training in f16 */
   bool decay_all;                       /* also biases and norms, as PyTorch does when told nothing */
 } dor_optim_cfg;
 
@@ -41,6 +42,9 @@ double dor_schedule_rate(const dor_schedule_cfg *c, uint64_t step);
  * block, laid out as the parameter block; the caller starts it as a copy of that. */
 size_t dor_optim_moment_bytes(const dor_params *p, const dor_optim_cfg *c);
 size_t dor_optim_ema_offset(const dor_params *p, const dor_optim_cfg *c);
+/* The loss scale's state lies there; 0: it has none. Zeroed, it is ready to begin (ops/loss_scale.c). */
+size_t dor_optim_scale_offset(const dor_params *p, const dor_optim_cfg *c);
+dor_val dor_optim_seed(dor_graph *g, const dor_optim_cfg *c); /* of the gradient: the scale, in a graph over the same blocks */
 DOR_MUST dor_status dor_optim_build(dor_graph *g, const dor_optim_cfg *c);
 
 #endif

@@ -6,6 +6,8 @@
  * block. */
 #include "optim/optim.h"
 
+enum { SCALE_BYTES = 64, PATIENCE = 2000 };
+
 static dor_update_attr attr_of(const dor_optim_cfg *c)
 {
   return (dor_update_attr){.rule = (int32_t)c->rule, .beta1 = c->beta1, .beta2 = c->beta2, .eps = c->eps, .momentum = c->momentum, .nesterov = c->nesterov,
@@ -20,10 +22,15 @@ static size_t kept_moments(const dor_optim_cfg *c)
 
 size_t dor_optim_ema_offset(const dor_params *p, const dor_optim_cfg *c) { return kept_moments(c) * p->param_bytes; }
 
+/* Of the moments and the average. */
+static size_t averaged_bytes(const dor_params *p, const dor_optim_cfg *c) { return dor_optim_ema_offset(p, c) + (c->ema > 0 ? p->param_bytes : 0); }
+
 size_t dor_optim_moment_bytes(const dor_params *p, const dor_optim_cfg *c)
 {
-  return dor_optim_ema_offset(p, c) + (c->ema > 0 ? p->param_bytes : 0);
+  return averaged_bytes(p, c) + (c->loss_scale ? (size_t)SCALE_BYTES : 0);
 }
+
+size_t dor_optim_scale_offset(const dor_params *p, const dor_optim_cfg *c) { return c->loss_scale ? averaged_bytes(p, c) : 0; }
 
 static bool joins(const dor_range *r, const dor_range *next)
 {
@@ -52,6 +59,23 @@ static dor_val block_of(dor_graph *g, dor_kind kind, size_t bytes, const char *n
   return dor_graph_block(g, kind, 0, bytes ? (int64_t)(bytes / sizeof(float)) : 1, name);
 }
 
+static dor_val scale_state(dor_graph *g, const dor_optim_cfg *c)
+{
+  return dor_graph_block(g, DOR_MOMENT, averaged_bytes(g->params, c), DOR_SCALE_STATE, "scale");
+}
+
+dor_val dor_optim_seed(dor_graph *g, const dor_optim_cfg *c) { return dor_loss_scale(g, scale_state(g, c)); }
+
+/* What the gradient is multiplied with; DOR_NONE: nothing. */
+static dor_val build_clip(dor_graph *g, const dor_optim_cfg *c, dor_val grad, const dor_update_attr *a)
+{
+  const dor_clip_attr clip = {c->clip, a->n, a->run};
+  if (!c->loss_scale && !(c->clip > 0)) return DOR_NONE;
+  const dor_val v = c->loss_scale ? dor_clip_scaled(g, grad, scale_state(g, c), &(dor_scaled_attr){clip, PATIENCE}) : dor_clip_norm(g, grad, &clip);
+  dor_graph_keep(g, dor_graph_output(g, v, 1), "grad_norm");
+  return v;
+}
+
 dor_status dor_optim_build(dor_graph *g, const dor_optim_cfg *c)
 {
   DOR_TRY(g->status);
@@ -62,11 +86,7 @@ dor_status dor_optim_build(dor_graph *g, const dor_optim_cfg *c)
   a.run = run, a.n = find_runs(g->params, c, run);
   DOR_NEED(a.n, ARG, "all parameters are frozen");
   const dor_val grad = block_of(g, DOR_GRAD, g->params->param_bytes, "g");
-  dor_val clip = DOR_NONE;
-  if (c->clip > 0) {
-    clip = dor_clip_norm(g, grad, &(dor_clip_attr){c->clip, a.n, run});
-    dor_graph_keep(g, dor_graph_output(g, clip, 1), "grad_norm");
-  }
-  dor_update(g, block_of(g, DOR_PARAM, g->params->param_bytes, "p"), block_of(g, DOR_MOMENT, dor_optim_moment_bytes(g->params, c), "m"), grad, clip, &a);
+  const dor_val clip = build_clip(g, c, grad, &a);
+  dor_update(g, block_of(g, DOR_PARAM, g->params->param_bytes, "p"), block_of(g, DOR_MOMENT, averaged_bytes(g->params, c), "m"), grad, clip, &a);
   return g->status;
 }

@@ -15,7 +15,7 @@
 #include "tests/ops/emulated.h"
 #include "tests/test.h"
 
-enum { STEPS = 7, BATCH = 12, CLASSES = 3 };
+enum { STEPS = 7, LONGEST = 11, BATCH = 12, CLASSES = 3 };
 
 typedef struct side { /* one backend's model */
   dor_params params;
@@ -23,7 +23,8 @@ typedef struct side { /* one backend's model */
   dor_store store;
   dor_instance *in, *in_update;
   dor_val x, label, weight, loss;
-  double losses[STEPS];
+  size_t scale;    /* place of the loss scale's state among the moments; 0: none */
+  double losses[LONGEST];
   dor_arena arena;
 } side;
 
@@ -40,16 +41,19 @@ static dor_val build_loss(side *s, dor_graph *g, const char *model, dor_shape sh
 
 static void build(side *s, const dor_backend *b, const char *model, dor_shape shape, dor_optim_rule rule, dor_format precision)
 {
-  const dor_optim_cfg optim = {.rule = rule, .momentum = 0.9, .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 1e-2, .clip = 1};
+  const dor_optim_cfg optim = {.rule = rule, .momentum = 0.9, .lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 1e-2, .clip = 1,
+                               .loss_scale = precision == DOR_FORMAT_FP16};
   dor_graph g;
   dor_graph_init(&g, &s->params, true);
-  dor_val loss = build_loss(s, &g, model, shape), one = dor_graph_input(&g, "one", (dor_type){DOR_SHAPE(1), DOR_F32});
+  dor_val loss = build_loss(s, &g, model, shape);
+  dor_val one = optim.loss_scale ? dor_optim_seed(&g, &optim) : dor_graph_input(&g, "one", (dor_type){DOR_SHAPE(1), DOR_F32});
   dor_graph_keep(&g, loss, "loss");
   OK(dor_graph_grad_params(&g, &dor_op_add, &dor_op_add_into, loss, one, false));
   OK(dor_program_build(&s->accumulate, &g, b, &(dor_program_options){.name = "accumulate", .precision = precision}));
   dor_graph_init(&g, &s->params, true);
   OK(dor_optim_build(&g, &optim));
   const size_t moments = dor_optim_moment_bytes(&s->params, &optim);
+  s->scale = dor_optim_scale_offset(&s->params, &optim);
   OK(dor_program_build(&s->update, &g, b, &(dor_program_options){.name = "update"}));
   const size_t bytes[DOR_KIND_COUNT] = {[DOR_PARAM] = s->params.param_bytes, [DOR_GRAD] = s->params.param_bytes, [DOR_STATE] = s->params.state_bytes,
                                         [DOR_MOMENT] = moments};
@@ -67,29 +71,42 @@ static void start(side *s)
   OK(dor_instance_new(&s->in_update, s->update, &s->store.blocks));
   const size_t taken = test_emu_bytes - before;
   CHECK(!taken || (taken <= said && said - taken < 1024), "instances said %zu bytes and took %zu of the device", said, taken);
-  dor_instance_set(s->in, dor_graph_find_input(g, "one"), &(float){1});
+  if (!s->scale) dor_instance_set(s->in, dor_graph_find_input(g, "one"), &(float){1});
   s->x = dor_graph_find_input(g, "x"), s->label = dor_graph_find_input(g, "label"), s->weight = dor_graph_find_input(g, "weight");
   s->loss = dor_graph_find(g, "loss");
+}
+
+static void train_step(side *s, int64_t row, int k)
+{
+  dor_rng r = dor_rng_stream(9, 0, (uint64_t)k);
+  float *x = dor_instance_input(s->in, s->x), *label = dor_instance_input(s->in, s->label), *weight = dor_instance_input(s->in, s->weight);
+  for (int64_t i = 0; i < BATCH * row; i++) x[i] = dor_rng_unit(dor_rng_u32(&r)) - 0.5f;
+  for (int i = 0; i < BATCH; i++) label[i] = (float)((i + k) % CLASSES), weight[i] = i == k ? 0 : 1;
+  const dor_step step = {.seed = 3, .step = (uint64_t)k, .lr = 0.01f / (float)(1 + k), .grad_scale = 1};
+  dor_instance_run(s->in, &step);
+  if (dor_instance_depth(s->in) == 1) s->losses[k] = (double)*(const float *)dor_instance_kept(s->in, s->loss, 0);
+  dor_instance_run(s->in_update, &step);
+}
+
+/* The gradient on the device is of the loss times its scale. */
+static void unscale(const side *s)
+{
+  const float *state = (const void *)((const char *)s->store.host[DOR_MOMENT] + s->scale);
+  float *g = s->store.host[DOR_GRAD];
+  for (size_t i = 0; i < s->params.param_bytes / sizeof *g; i++) g[i] = ldexpf(g[i], -DOR_SCALE_FIRST - (int)state[0]);
 }
 
 static void train(side *s, int64_t row)
 {
   const int32_t depth = dor_instance_depth(s->in);
-  for (int k = 0; k < STEPS; k++) {
-    dor_rng r = dor_rng_stream(9, 0, (uint64_t)k);
-    float *x = dor_instance_input(s->in, s->x), *label = dor_instance_input(s->in, s->label), *weight = dor_instance_input(s->in, s->weight);
-    for (int64_t i = 0; i < BATCH * row; i++) x[i] = dor_rng_unit(dor_rng_u32(&r)) - 0.5f;
-    for (int i = 0; i < BATCH; i++) label[i] = (float)((i + k) % CLASSES), weight[i] = i == k ? 0 : 1;
-    const dor_step step = {.seed = 3, .step = (uint64_t)k, .lr = 0.01f / (float)(1 + k), .grad_scale = 1};
-    dor_instance_run(s->in, &step);
-    if (depth == 1) s->losses[k] = (double)*(const float *)dor_instance_kept(s->in, s->loss, 0);
-    dor_instance_run(s->in_update, &step);
-  }
+  for (int k = 0; k < STEPS; k++) train_step(s, row, k);
   OK(dor_instance_wait(s->in));
   for (int k = 0; k < STEPS && depth > 1; k++) s->losses[k] = (double)*(const float *)dor_instance_kept(s->in, s->loss, STEPS - 1 - k);
   OK(dor_store_pull(&s->store, DOR_GRAD));
   OK(dor_store_pull(&s->store, DOR_PARAM));
   OK(dor_store_pull(&s->store, DOR_STATE));
+  OK(dor_store_pull(&s->store, DOR_MOMENT));
+  if (s->scale) unscale(s);
 }
 
 static void release(side *s)
@@ -188,4 +205,51 @@ TEST(emu_device_trains_the_same_twice)
         "two trainings end with other bits");
   release(&a), release(&b);
   cuemu_complaint = NULL;
+}
+
+static float *scale_of(const side *s) { return (void *)((char *)s->store.host[DOR_MOMENT] + s->scale); }
+
+static void pull_all(side *s)
+{
+  OK(dor_store_pull(&s->store, DOR_PARAM));
+  OK(dor_store_pull(&s->store, DOR_STATE));
+  OK(dor_store_pull(&s->store, DOR_MOMENT));
+}
+
+/* From a scale that is far too large: steps are left out until it has come down, and what then is saved goes on to the same bits. */
+TEST(emu_device_loss_scale_comes_down_and_is_resumed)
+{
+  enum { FIRST = 9, ALL = 11, ROW = 32 * 24 };
+  const dor_shape shape = DOR_SHAPE(BATCH, 32, 24, 1);
+  side one = {0}, two = {0};
+  build(&one, test_backend_emu(), "silhouette_cnn", shape, DOR_RULE_SGD, DOR_FORMAT_FP16);
+  build(&two, test_backend_emu(), "silhouette_cnn", shape, DOR_RULE_SGD, DOR_FORMAT_FP16);
+  start(&one), start(&two);
+  const size_t bytes = one.params.param_bytes;
+  float *before = malloc(bytes);
+  memcpy(before, one.store.host[DOR_PARAM], bytes);
+  scale_of(&one)[0] = DOR_SCALE_MOST;
+  OK(dor_store_push(&one.store, DOR_MOMENT));
+  train_step(&one, ROW, 0);
+  pull_all(&one);
+  CHECK(!memcmp(before, one.store.host[DOR_PARAM], bytes), "a step whose gradient overflowed moved the weights");
+  CHECK(scale_of(&one)[0] == DOR_SCALE_MOST - 1 && scale_of(&one)[2] == 1, "2^%g, %g left out", (double)scale_of(&one)[0] + DOR_SCALE_FIRST,
+        (double)scale_of(&one)[2]);
+  for (int k = 1; k < FIRST; k++) train_step(&one, ROW, k);
+  pull_all(&one);
+  const float *s = scale_of(&one);
+  print_message("    2^24 came down to 2^%g in %g steps, %g good ones since\n", (double)s[0] + DOR_SCALE_FIRST, (double)s[2], (double)s[1]);
+  CHECK(s[2] >= 2 && s[2] < FIRST && s[0] == DOR_SCALE_MOST - s[2] && s[1] == FIRST - s[2], "2^%g, %g good, %g left out", (double)s[0] + DOR_SCALE_FIRST,
+        (double)s[1], (double)s[2]);
+  CHECK(memcmp(before, one.store.host[DOR_PARAM], bytes), "no step moved the weights");
+  static const dor_kind kinds[] = {DOR_PARAM, DOR_STATE, DOR_MOMENT};
+  for (int i = 0; i < 3; i++) {
+    memcpy(two.store.host[kinds[i]], one.store.host[kinds[i]], one.store.bytes[kinds[i]]);
+    OK(dor_store_push(&two.store, kinds[i]));
+  }
+  for (int k = FIRST; k < ALL; k++) train_step(&one, ROW, k), train_step(&two, ROW, k);
+  pull_all(&one), pull_all(&two);
+  for (int i = 0; i < 3; i++) CHECK(!memcmp(two.store.host[kinds[i]], one.store.host[kinds[i]], one.store.bytes[kinds[i]]), "block %d went on otherwise", i);
+  free(before);
+  release(&one), release(&two);
 }

@@ -115,3 +115,35 @@ TEST(updates_clip_average_and_leave_frozen_alone)
   dor_program_release(u);
   dor_params_release(&p);
 }
+
+TEST(updates_are_left_out_where_a_scaled_gradient_overflows)
+{
+  dor_params p = {0};
+  table(&p);
+  dor_optim_cfg c = {.rule = DOR_RULE_ADAM, .lr = 1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .ema = 0.75, .loss_scale = true};
+  dor_graph g;
+  dor_program *u;
+  dor_instance *i;
+  dor_graph_init(&g, &p, true);
+  OK(dor_optim_build(&g, &c));
+  OK(dor_program_build(&u, &g, &dor_backend_cpu, NULL));
+  float param[64] = {0}, grad[64] = {0}, moment[4 * 64] = {0};
+  const size_t at = dor_optim_scale_offset(&p, &c), a = p.at[0].offset / 4;
+  REQUIRE(at == 3 * p.param_bytes && dor_optim_moment_bytes(&p, &c) == at + 64 && at + 64 <= sizeof moment, "the state lies at %zu", at);
+  const float *kept = &moment[at / 4];
+  OK(dor_instance_new(&i, u, &(dor_blocks){.at = {[DOR_PARAM] = param, [DOR_GRAD] = grad, [DOR_MOMENT] = moment}}));
+  grad[a] = INFINITY;
+  dor_instance_run(i, &(dor_step){.lr = 1, .grad_scale = 1});
+  CHECK(param[a] == 0 && moment[a] == 0 && kept[0] == -1 && kept[1] == 0 && kept[2] == 1, "infinite: p %g, state %g %g %g", (double)param[a],
+        (double)kept[0], (double)kept[1], (double)kept[2]);
+  grad[a] = NAN;
+  dor_instance_run(i, &(dor_step){.lr = 1, .grad_scale = 1, .step = 1});
+  CHECK(param[a] == 0 && kept[0] == -2 && kept[2] == 2, "not a number: p %g, state %g", (double)param[a], (double)kept[0]);
+  grad[a] = 0.5f * 0x1p14f; /* times a scale of 2^14; Adam's first step is as long as the rate, whatever the gradient */
+  dor_instance_run(i, &(dor_step){.lr = 1, .grad_scale = 1, .step = 2});
+  CHECK(fabsf(param[a] + 1) < 1e-5f && fabsf(moment[a] - 0.05f) < 1e-6f && kept[0] == -2 && kept[1] == 1, "p %g, m %g, state %g %g", (double)param[a],
+        (double)moment[a], (double)kept[0], (double)kept[1]);
+  dor_instance_free(i);
+  dor_program_release(u);
+  dor_params_release(&p);
+}
