@@ -44,7 +44,8 @@ size_t dor_optim_moment_bytes(const dor_params *p, const dor_optim_cfg *c);
 size_t dor_optim_ema_offset(const dor_params *p, const dor_optim_cfg *c);
 /* The loss scale's state lies there; 0: it has none. Zeroed, it is ready to begin (ops/loss_scale.c). */
 size_t dor_optim_scale_offset(const dor_params *p, const dor_optim_cfg *c);
-dor_val dor_optim_seed(dor_graph *g, const dor_optim_cfg *c); /* of the gradient: the scale, in a graph over the same blocks */
+/* In a graph over the same blocks, of which all parameters are known: the scale takes the place of `seed`, an input that the gradient began with. */
+DOR_MUST dor_status dor_optim_scale_seed(dor_graph *g, dor_val seed, const dor_optim_cfg *c);
 DOR_MUST dor_status dor_optim_build(dor_graph *g, const dor_optim_cfg *c);
 
 #endif

@@ -6,6 +6,8 @@
  * block. */
 #include "optim/optim.h"
 
+#include <string.h>
+
 enum { SCALE_BYTES = 64, PATIENCE = 2000 };
 
 static dor_update_attr attr_of(const dor_optim_cfg *c)
@@ -64,7 +66,17 @@ static dor_val scale_state(dor_graph *g, const dor_optim_cfg *c)
   return dor_graph_block(g, DOR_MOMENT, averaged_bytes(g->params, c), DOR_SCALE_STATE, "scale");
 }
 
-dor_val dor_optim_seed(dor_graph *g, const dor_optim_cfg *c) { return dor_loss_scale(g, scale_state(g, c)); }
+dor_status dor_optim_scale_seed(dor_graph *g, dor_val seed, const dor_optim_cfg *c)
+{
+  dor_loss_scale(g, scale_state(g, c));
+  DOR_TRY(g->status);
+  DOR_NEED(seed >= 0 && g->value[seed].kind == DOR_INPUT, ARG, "a loss scale takes the place of an input");
+  const dor_node first = g->node[g->nnode - 1];
+  memmove(g->node + 1, g->node, ((size_t)g->nnode - 1) * sizeof *g->node);
+  g->node[0] = first;
+  g->node[0].out[0] = seed, g->value[seed].kind = DOR_TEMP;
+  return DOR_OK;
+}
 
 /* What the gradient is multiplied with; DOR_NONE: nothing. */
 static dor_val build_clip(dor_graph *g, const dor_optim_cfg *c, dor_val grad, const dor_update_attr *a)

@@ -64,6 +64,7 @@ static dor_status read_steps(dor_loop *l)
 {
   dor_replica *r = l->replica;
   DOR_TRY(dor_replica_read(r, take_loss, l));
+  if (r->net->scale_offset) return DOR_OK; /* one that overflows is left out */
   DOR_TRY(dor_store_pull(&r->store, DOR_GRAD));
   if (dor_finite_all(r->store.host[DOR_GRAD], r->net->params.param_bytes / sizeof(float))) return DOR_OK;
   return refuse_numbers(l, "gradient", l->read - 1);
@@ -171,6 +172,7 @@ static dor_status end_epoch(dor_loop *l)
   double inner = NAN;
   if (r->open) DOR_TRY(read_steps(l));
   DOR_TRY(dor_replica_pull(r));
+  if (dor_replica_scale_lost(r)) return refuse_numbers(l, "gradient", l->at.step - 1);
   const double loss = l->at.loss_sum / (double)l->at.batch;
   if (!dor_finite_all(r->param, r->net->params.param_bytes / sizeof(float)) ||
       !dor_finite_all(r->store.host[DOR_STATE], r->net->params.state_bytes / sizeof(float)))

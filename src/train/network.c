@@ -113,6 +113,7 @@ static void build_training(const maker *m, dor_graph *g, bool accumulate)
                                    : dor_mse(g, y, dor_reshape(g, label, DOR_SHAPE(n, 1)), weight);
   dor_graph_keep(g, loss, "loss");
   if (dor_graph_grad_params(g, &dor_op_add, &dor_op_add_into, loss, one, accumulate)) return;
+  if (dor_network_scale(m->net, &m->arm->train, g)) return;
 }
 
 /* ---- programs ---- */
@@ -131,6 +132,19 @@ dor_status dor_network_compile(const dor_network *net, dor_graph *g, const dor_c
   return compile(net, g, cpu, name, net->precision, out);
 }
 
+static dor_optim_cfg optim_of(const dor_network *net, const dor_train_cfg *t)
+{
+  return (dor_optim_cfg){.rule = (dor_optim_rule)t->optimizer, .lr = t->lr, .beta1 = t->beta1, .beta2 = t->beta2, .eps = t->eps, .decay = t->decay,
+                         .momentum = t->momentum, .nesterov = t->nesterov, .clip = t->clip, .ema = t->ema,
+                         .loss_scale = net->precision == DOR_FORMAT_FP16};
+}
+
+dor_status dor_network_scale(const dor_network *net, const dor_train_cfg *t, dor_graph *g)
+{
+  const dor_optim_cfg c = optim_of(net, t);
+  return g->status || !c.loss_scale ? g->status : dor_optim_scale_seed(g, dor_graph_find_input(g, "one"), &c);
+}
+
 static dor_status build_accumulate(const maker *m, bool more, dor_program **out)
 {
   dor_graph g;
@@ -141,15 +155,9 @@ static dor_status build_accumulate(const maker *m, bool more, dor_program **out)
   return dor_network_compile(m->net, &g, m->cpu, "accumulate", out);
 }
 
-static dor_optim_cfg optim_of(const dor_train_cfg *t)
-{
-  return (dor_optim_cfg){.rule = (dor_optim_rule)t->optimizer, .lr = t->lr, .beta1 = t->beta1, .beta2 = t->beta2, .eps = t->eps, .decay = t->decay,
-                         .momentum = t->momentum, .nesterov = t->nesterov, .clip = t->clip, .ema = t->ema};
-}
-
 dor_status dor_network_update(dor_network *net, const dor_train_cfg *t, const dor_cpu_cfg *cpu)
 {
-  dor_optim_cfg c = optim_of(t);
+  dor_optim_cfg c = optim_of(net, t);
   dor_graph g;
   dor_graph_init(&g, &net->params, true);
   dor_status s = dor_optim_build(&g, &c);
@@ -157,6 +165,7 @@ dor_status dor_network_update(dor_network *net, const dor_train_cfg *t, const do
   net->moment_bytes = dor_optim_moment_bytes(&net->params, &c);
   net->ema = c.ema > 0;
   net->ema_offset = dor_optim_ema_offset(&net->params, &c);
+  net->scale_offset = dor_optim_scale_offset(&net->params, &c);
   return compile(net, &g, cpu, "update", DOR_FORMAT_FP32, &net->update);
 }
 
@@ -304,7 +313,8 @@ void dor_replica_watch(dor_replica *r, int32_t n, const char *const name[])
 
 static void set_seed(dor_instance *i, const dor_program *p) /* of the gradients */
 {
-  dor_instance_set(i, dor_graph_find_input(dor_program_graph(p), "one"), &(float){1});
+  const dor_val one = dor_graph_find_input(dor_program_graph(p), "one"); /* not where a loss scale takes its place */
+  if (one != DOR_NONE) dor_instance_set(i, one, &(float){1});
 }
 
 dor_status dor_replica_training(dor_replica *r)
@@ -407,6 +417,12 @@ dor_status dor_replica_read(dor_replica *r, dor_reading *each, void *to)
 }
 
 /* ---- weights ---- */
+
+bool dor_replica_scale_lost(const dor_replica *r)
+{
+  const float *state = (const void *)((const char *)r->store.host[DOR_MOMENT] + r->net->scale_offset);
+  return r->net->scale_offset && state[0] <= DOR_SCALE_LEAST;
+}
 
 static const dor_kind saved[] = {DOR_PARAM, DOR_STATE, DOR_MOMENT};
 

@@ -22,6 +22,7 @@ typedef struct dor_network {
   size_t moment_bytes;
   bool ema;                     /* an average of the weights is what is evaluated; it lies in the moment block */
   size_t ema_offset;
+  size_t scale_offset;          /* of the loss scale's state among the moments; 0: none */
   dor_pretrained first_weights; /* that nets begin with */
 } dor_network; /* zero-initialised is releasable */
 
@@ -36,6 +37,8 @@ void dor_network_release(dor_network *net);
  * (the graph is taken over), and the update over the table's parameters. */
 DOR_MUST dor_status dor_network_compile(const dor_network *net, dor_graph *g, const dor_cpu_cfg *cpu, const char *name, dor_program **out);
 DOR_MUST dor_status dor_network_update(dor_network *net, const dor_train_cfg *t, const dor_cpu_cfg *cpu);
+/* After the gradient is built: in f16 its seed, the input "one", becomes the loss scale. */
+DOR_MUST dor_status dor_network_scale(const dor_network *net, const dor_train_cfg *t, dor_graph *g);
 
 typedef struct dor_feed { dor_val x[DOR_MAX_SLOTS], label, weight; } dor_feed; /* inputs of a program; evaluation has no label and weight */
 
@@ -75,6 +78,7 @@ DOR_MUST dor_status dor_replica_read(dor_replica *r, dor_reading *each, void *to
 
 /* The host's copy of weights, statistics and moments from the device, and back (what was run before is not read any more). errors DEVICE */
 DOR_MUST dor_status dor_replica_pull(dor_replica *r);
+bool dor_replica_scale_lost(const dor_replica *r); /* after pull: the loss scale fell to its least, and gradients were not finite even so */
 DOR_MUST dor_status dor_replica_push(dor_replica *r);
 
 /* Fresh weights, zero gradients and moments. */

@@ -101,6 +101,7 @@ static dor_status take_losses(void *to, const double mean[])
 static dor_status check_gradient(job *j)
 {
   dor_replica *r = &j->t->replica;
+  if (r->net->scale_offset) return DOR_OK; /* one that overflows is left out */
   DOR_TRY(dor_store_pull(&r->store, DOR_GRAD));
   if (dor_finite_all(r->store.host[DOR_GRAD], r->net->params.param_bytes / sizeof(float))) return DOR_OK;
   return refuse_numbers(j, "gradient", j->read - 1);
@@ -155,6 +156,7 @@ static dor_status end_epoch(job *j)
   dor_replica *r = &j->t->replica;
   if (r->open) DOR_TRY(dor_replica_read(r, take_losses, j));
   DOR_TRY(dor_replica_pull(r));
+  if (dor_replica_scale_lost(r)) return refuse_numbers(j, "gradient", j->at.step - 1);
   const double loss = j->at.loss_sum / (double)j->at.batch;
   const int64_t every = j->plan->pose.every;
   dor_pose_figures f = {.value = {NAN}};

@@ -70,6 +70,7 @@ static dor_status build_accumulate(const maker *m, bool more, dor_program **out)
   dor_graph_init(&g, &m->t->net.params, true);
   build_feed(m, &g, &f);
   dor_status s = dor_pose_graph_train_on(&g, m->p->net.model, m->p->net.cfg, &f, &loss, more, &net);
+  if (!s) s = dor_network_scale(&m->t->net, &m->p->train, &g);
   if (s) return dor_graph_release(&g), s;
   return dor_network_compile(&m->t->net, &g, &m->p->cpu, "accumulate", out);
 }

@@ -109,6 +109,26 @@ TEST(emu_run_goes_on_after_the_device_was_lost)
   CHECK(differ(&r, &whole, "predictions.csv") == 0 && differ(&r, &whole, "cells/net/seed_1/fold_1/train.csv") == 0, "a resumed run ends otherwise");
 }
 
+/* With its loss scale, parts of a batch and an average of weights; what a checkpoint holds of the scale goes on to the same bits. */
+TEST(emu_run_in_fp16_is_near_the_cpu_and_is_resumed)
+{
+  const char *folder = test_folder("emu_fp16");
+  dor_run_result cpu, whole, r;
+  make_data(folder, (made){.subjects = 40, .features = 5, .apart = 2});
+  OK(run_on(NULL, folder, "cpu", &cpu));
+  precision = "fp16";
+  OK(run_on(test_backend_emu(), folder, "whole", &whole));
+  test_emu_lost = 45;
+  CHECK(run_on(test_backend_emu(), folder, "lost", &r) == DOR_E_DEVICE, "it was not lost");
+  test_emu_lost = -1;
+  OK(run_on(test_backend_emu(), folder, "lost", &r));
+  precision = "fp32";
+  const double p = differ(&whole, &cpu, "predictions.csv"), t = differ(&whole, &cpu, "cells/net/seed_1/fold_1/train.csv");
+  print_message("    predictions within %.1e, losses %.1e\n", p, t);
+  CHECK(p < 2e-2 && t < 2e-2, "fp16 gives other results");
+  CHECK(differ(&r, &whole, "predictions.csv") == 0 && differ(&r, &whole, "cells/net/seed_1/fold_1/train.csv") == 0, "a resumed run ends otherwise");
+}
+
 /* A run that is cut short in each precision; then one finds the other's checkpoint. */
 TEST(emu_run_of_another_precision_is_not_resumed)
 {

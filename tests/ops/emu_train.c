@@ -45,10 +45,10 @@ static void build(side *s, const dor_backend *b, const char *model, dor_shape sh
                                .loss_scale = precision == DOR_FORMAT_FP16};
   dor_graph g;
   dor_graph_init(&g, &s->params, true);
-  dor_val loss = build_loss(s, &g, model, shape);
-  dor_val one = optim.loss_scale ? dor_optim_seed(&g, &optim) : dor_graph_input(&g, "one", (dor_type){DOR_SHAPE(1), DOR_F32});
+  dor_val loss = build_loss(s, &g, model, shape), one = dor_graph_input(&g, "one", (dor_type){DOR_SHAPE(1), DOR_F32});
   dor_graph_keep(&g, loss, "loss");
   OK(dor_graph_grad_params(&g, &dor_op_add, &dor_op_add_into, loss, one, false));
+  if (optim.loss_scale) OK(dor_optim_scale_seed(&g, one, &optim));
   OK(dor_program_build(&s->accumulate, &g, b, &(dor_program_options){.name = "accumulate", .precision = precision}));
   dor_graph_init(&g, &s->params, true);
   OK(dor_optim_build(&g, &optim));
