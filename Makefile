@@ -81,6 +81,7 @@ help:
 	@echo "make mutants    break the code in small ways: do the tests notice?"
 	@echo "make ptxas     the CUDA kernels by nvcc: warnings, spills, registers (no GPU needed)"
 	@echo "make gpu-check OUT=folder   everything that can be checked on a GPU, on one (8 minutes)"
+	@echo "make gpu-bench PART=silhouette|conv|block|pose|fleet   beside PyTorch on a GPU (PYTHON=/path/to/python with torch)"
 	@echo "make bundle    the libraries that the build needs in one archive, for a machine without packages and network"
 	@echo "make cudnn-plans   can cuDNN serve every graph of the models on an H200? (minutes; no GPU needed)"
 	@echo "make asan       the tests under the address and undefined-behaviour sanitizers"
@@ -152,6 +153,8 @@ $(B)/gpu-check: $(call OBJ,$(GPUSRC) tools/gpu_check.c $(DEVSRC)) $(B)/gpu/main.
 
 gpu-check:
 	$(Q)tools/gpu_check.sh
+gpu-bench:
+	$(Q)tools/gpu_bench.sh
 
 cuda-kernels: $(CUSRC:%.cu=$(B)/cuda/%.o)
 ptxas:
@@ -204,7 +207,7 @@ clean:
 	$(Q)rm -rf build
 
 -include $(patsubst %.c,$(B)/%.d,$(SRC) $(TESTSRC)) $(EMUOBJ:.o=.d) $(CUSRC:%.cu=$(B)/cuda/%.d) $(B)/tools/gpu_check.d $(DEVSRC:%.c=$(B)/%.d) $(B)/devices.d $(B)/emu/devices.d
-.PHONY: always help all gpu-check cuda-kernels ptxas check test demo deps bundle asan fuzz bench floors lint size mutants docs reproduce install clean
+.PHONY: always help all gpu-check gpu-bench cuda-kernels ptxas check test demo deps bundle asan fuzz bench floors lint size mutants docs reproduce install clean
 
 # Has cuDNN a plan for every graph that the models ask for? tools/cudnn_plans.c, wherever CUDA's and cuDNN's files are; no driver is needed.
 CUDA_HOME ?= /usr/local/cuda

@@ -62,11 +62,12 @@ static dor_status bench_ops(dor_cli *c)
   return DOR_OK;
 }
 
-/* A count on stdin, its seconds on stdout, until stdin ends. */
+/* "ready", bytes of tensors, operations and bytes moved by one; then a count on stdin, its seconds on stdout, until stdin ends. */
 static dor_status serve(dor_bench *b)
 {
   char line[64];
-  dor_out("ready %zu\n", dor_bench_bytes(b));
+  const dor_cost cost = dor_bench_cost(b);
+  dor_out("ready %zu %.17g %.17g\n", dor_bench_bytes(b), cost.flops, cost.bytes);
   fflush(stdout);
   while (fgets(line, sizeof line, stdin)) {
     int64_t n = 0;
@@ -130,16 +131,18 @@ static dor_status run(dor_cli *c)
 const dor_command dor_command_bench = {
     .name = "bench",
     .summary = "time ops and training steps on this machine",
-    .usage = "[ops|step|conv|pose|mlp] [key=value ...]",
+    .usage = "[ops|step|conv|block|pose|mlp|fleet] [key=value ...]",
     .options = "dJq",
     .examples = "  dorsum bench\n  dorsum bench step size=128 batch=32 threads=2\n"
                 "  dorsum bench conv channels=64 size=64 batch=8 threads=2\n  dorsum bench pose size=512 batch=1 threads=2\n  dorsum bench mlp threads=2\n"
                 "  dorsum bench op=conv2d threads=2 seconds=1\n  dorsum bench op=relu plain=true --json\n",
     .text = "One line a case: time of one call, GFLOP/s and GB/s by the op's own account.\n"
             "Keys: op, all, plain, threads, seconds.\n"
-            "step: a training step of the silhouette CNN; conv: a 3x3 convolution and its gradients;\n"
+            "step: a training step of the silhouette CNN, or (infer=true) its inference; conv: a 3x3 convolution and its gradients;\n"
+            "block: two of convolution, batch norm and ReLU, forward and backward; fleet: a step of many models at once;\n"
             "pose: HigherHRNet, inference or (train=true) forward and backward; mlp: a 5-fold training.\n"
-            "Keys: size, batch, channels, threads, conv, train, rows, features, folds, epochs, seconds, serve. make bench compares with PyTorch.\n",
+            "Keys: size, batch, channels, threads, conv, precision, autotune, infer, train, rows, features, folds, epochs, models, net, seconds, serve.\n"
+            "make bench and make gpu-bench compare with PyTorch.\n",
     .least = 0,
     .most = 1,
     .run = run};

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/fleet.h"
 #include "backend/store.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -43,6 +44,9 @@ struct dor_bench {
   dor_program *accumulate, *update; /* conv and pose have no update */
   int32_t n_copies;
   copy *copies;
+  dor_fleet fleet;      /* fleet: in place of copies */
+  dor_instance *together, *together_update;
+  dor_step *steps;      /* one a model */
   float *table, *label; /* mlp: [rows,features], [rows] */
   dor_status (*once)(dor_bench *b);
   dor_arena arena;
@@ -97,6 +101,18 @@ static dor_status pose_graph(dor_bench *b, dor_graph *g)
   return dor_pose_graph_train(g, m, cfg, x, &(dor_pose_loss){.push = 1e-3, .pull = 1e-3, .people = PEOPLE}, false, &net);
 }
 
+static dor_status block_graph(dor_bench *b, dor_graph *g)
+{
+  const int32_t s = (int32_t)b->cfg.size, c = (int32_t)b->cfg.channels;
+  const dor_type map = {DOR_SHAPE((int32_t)b->cfg.batch, s, s, c), DOR_F32};
+  static const char *const conv[] = {"conv0", "conv1"}, *const norm[] = {"norm0", "norm1"};
+  dor_val y = dor_graph_input(g, "x", map), dy = dor_graph_input(g, "dy", map);
+  for (int i = 0; i < 2; i++)
+    y = dor_layer_activation(g, "relu", dor_layer_batch_norm(g, norm[i], dor_layer_conv(g, conv[i], y, c, 3, 1, false), 0.1f, 1e-5f));
+  dor_graph_keep(g, y, "y");
+  return dor_graph_grad_params(g, &dor_op_add, &dor_op_add_into, y, dy, false);
+}
+
 /* dy stands for what a loss would send. */
 static dor_status conv_graph(dor_bench *b, dor_graph *g)
 {
@@ -113,11 +129,14 @@ static dor_status conv_graph(dor_bench *b, dor_graph *g)
 static dor_status compile(dor_bench *b, dor_graph *g, dor_status made, int32_t threads, dor_program **out)
 {
   static const char *const conv[] = {"auto", "direct", "winograd"};
+  static const dor_format formats[] = {DOR_FORMAT_FP32, DOR_FORMAT_TF32, DOR_FORMAT_BF16, DOR_FORMAT_FP16};
+  const dor_format format = out == &b->update ? DOR_FORMAT_FP32 : dor_backend_format(b->backend, formats[b->cfg.precision]);
   if (made) {
     dor_graph_release(g);
     return made;
   }
-  return dor_program_build(out, g, b->backend, &(dor_program_options){.threads = threads, .name = "bench", .conv = conv[b->cfg.conv]});
+  return dor_program_build(out, g, b->backend, &(dor_program_options){.threads = threads, .name = "bench", .conv = conv[b->cfg.conv],
+                           .precision = format, .fleet = b->steps != NULL});
 }
 
 static dor_status build_update(dor_bench *b, int32_t threads)
@@ -167,7 +186,7 @@ static void fill_input(const dor_bench *b, const dor_value *v, int32_t index, vo
   else fill_noise(x, (size_t)n, (uint64_t)index);
 }
 
-static dor_status fill_inputs(const dor_bench *b, copy *c)
+static dor_status fill_inputs(const dor_bench *b, dor_instance *in)
 {
   const dor_graph *g = dor_program_graph(b->accumulate);
   for (dor_val v = 0; v < g->nvalue; v++) {
@@ -176,13 +195,18 @@ static dor_status fill_inputs(const dor_bench *b, copy *c)
     void *host = dor_block_alloc(bytes);
     DOR_NEED(host, NOMEM, "bench: out of memory");
     fill_input(b, &g->value[v], v, host);
-    dor_instance_set(c->accumulate, v, host);
+    dor_instance_set(in, v, host);
     dor_block_free(host, bytes);
   }
+  return DOR_OK;
+}
+
+static void find_inputs(const dor_bench *b, copy *c)
+{
+  const dor_graph *g = dor_program_graph(b->accumulate);
   c->x = dor_graph_find_input(g, "x");
   c->label = dor_graph_find_input(g, "label");
   c->weight = dor_graph_find_input(g, "weight");
-  return DOR_OK;
 }
 
 static dor_status begin(const dor_bench *b, copy *c, uint64_t seed)
@@ -203,7 +227,8 @@ static dor_status make_copy(dor_bench *b, copy *c)
   DOR_TRY(dor_store_make(&c->store, b->backend, bytes));
   DOR_TRY(dor_instance_new(&c->accumulate, b->accumulate, &c->store.blocks));
   if (b->update) DOR_TRY(dor_instance_new(&c->update, b->update, &c->store.blocks));
-  DOR_TRY(fill_inputs(b, c));
+  DOR_TRY(fill_inputs(b, c->accumulate));
+  find_inputs(b, c);
   DOR_TRY(begin(b, c, 1));
   c->order = dor_arena_alloc(&b->arena, (size_t)b->cfg.rows * sizeof *c->order);
   DOR_NEED(c->order, NOMEM, "bench: out of memory");
@@ -305,16 +330,51 @@ static dor_status mlp_once(dor_bench *b)
   return s;
 }
 
+static dor_status fleet_once(dor_bench *b)
+{
+  dor_instance_run(b->together, b->steps);
+  dor_instance_run(b->together_update, b->steps);
+  for (int64_t z = 0; z < b->cfg.models; z++) b->steps[z].step++;
+  return DOR_OK;
+}
+
+static dor_status start_model(dor_bench *b, int32_t z, void *param, void *state)
+{
+  b->steps[z] = (dor_step){.seed = (uint64_t)z, .lr = 1e-3f, .grad_scale = 1};
+  dor_params_init(&b->params, (uint64_t)z + 1, param, state);
+  DOR_TRY(dor_fleet_put(&b->fleet, z, DOR_PARAM, param));
+  return dor_fleet_put(&b->fleet, z, DOR_STATE, state);
+}
+
+static dor_status make_fleet(dor_bench *b)
+{
+  const dor_program *const programs[] = {b->accumulate, b->update};
+  size_t bytes[DOR_KIND_COUNT];
+  block_bytes(b, bytes);
+  DOR_TRY(dor_fleet_make(&b->fleet, b->backend, (int32_t)b->cfg.models, bytes, 2, programs));
+  DOR_TRY(dor_instance_new(&b->together, b->accumulate, &b->fleet.blocks));
+  DOR_TRY(dor_instance_new(&b->together_update, b->update, &b->fleet.blocks));
+  void *param = dor_arena_alloc(&b->arena, b->fleet.bytes[DOR_PARAM]), *state = dor_arena_alloc(&b->arena, b->fleet.bytes[DOR_STATE]);
+  DOR_NEED(param && state, NOMEM, "bench: out of memory");
+  for (int32_t z = 0; z < b->cfg.models; z++) DOR_TRY(start_model(b, z, param, state));
+  return fill_inputs(b, b->together);
+}
+
 /* --- opening ------------------------------------------------------------------ */
 
 static dor_status open_step(dor_bench *b)
 {
   int32_t s = (int32_t)b->cfg.size, threads = (int32_t)b->cfg.threads;
   dor_graph g;
-  dor_graph_init(&g, &b->params, true);
-  dor_status made = training_graph(b, &g, "silhouette_cnn", DOR_SHAPE((int32_t)b->cfg.batch, s, s, 1));
+  const dor_shape shape = DOR_SHAPE((int32_t)b->cfg.batch, s, s, 1);
+  dor_val y = DOR_NONE;
+  b->inference = b->cfg.infer;
+  dor_graph_init(&g, &b->params, !b->inference);
+  dor_status made = b->inference ? model_body(b, &g, "silhouette_cnn", dor_graph_input(&g, "x", (dor_type){shape, DOR_F32}), &y)
+                                 : training_graph(b, &g, "silhouette_cnn", shape);
+  if (b->inference && !made) dor_graph_keep(&g, y, "y");
   DOR_TRY(compile(b, &g, made, threads, &b->accumulate));
-  DOR_TRY(build_update(b, threads));
+  if (!b->inference) DOR_TRY(build_update(b, threads));
   b->once = step_once;
   return make_copies(b, 1);
 }
@@ -326,6 +386,30 @@ static dor_status open_conv(dor_bench *b)
   DOR_TRY(compile(b, &g, conv_graph(b, &g), (int32_t)b->cfg.threads, &b->accumulate));
   b->once = step_once;
   return make_copies(b, 1);
+}
+
+static dor_status open_block(dor_bench *b)
+{
+  dor_graph g;
+  dor_graph_init(&g, &b->params, true);
+  DOR_TRY(compile(b, &g, block_graph(b, &g), (int32_t)b->cfg.threads, &b->accumulate));
+  b->once = step_once;
+  return make_copies(b, 1);
+}
+
+static dor_status open_fleet(dor_bench *b)
+{
+  const int32_t n = (int32_t)b->cfg.batch, s = (int32_t)b->cfg.size, threads = (int32_t)b->cfg.threads;
+  const dor_shape shape = b->cfg.net ? DOR_SHAPE(n, s, s, 1) : DOR_SHAPE(n, (int32_t)b->cfg.features);
+  dor_graph g;
+  b->steps = dor_arena_alloc(&b->arena, (size_t)b->cfg.models * sizeof *b->steps);
+  DOR_NEED(b->steps, NOMEM, "bench: out of memory");
+  dor_graph_init(&g, &b->params, true);
+  dor_status made = training_graph(b, &g, b->cfg.net ? "silhouette_cnn" : "mlp", shape);
+  DOR_TRY(compile(b, &g, made, threads, &b->accumulate));
+  DOR_TRY(build_update(b, threads));
+  b->once = fleet_once;
+  return make_fleet(b);
 }
 
 static dor_status open_pose(dor_bench *b)
@@ -361,7 +445,9 @@ static dor_status open_kind(dor_bench *b, const char *kind)
   if (!strcmp(kind, "conv")) return open_conv(b);
   if (!strcmp(kind, "pose")) return open_pose(b);
   if (!strcmp(kind, "mlp")) return open_mlp(b);
-  return DOR_FAIL(USAGE, "bench: no '%s'; there are step, conv, pose, mlp and ops", kind);
+  if (!strcmp(kind, "block")) return open_block(b);
+  if (!strcmp(kind, "fleet")) return open_fleet(b);
+  return DOR_FAIL(USAGE, "bench: no '%s'; there are step, conv, block, fleet, pose, mlp and ops", kind);
 }
 
 dor_status dor_bench_open(dor_bench **out, const char *kind, const dor_bench_cfg *c, const dor_backend *backend)
@@ -370,6 +456,7 @@ dor_status dor_bench_open(dor_bench **out, const char *kind, const dor_bench_cfg
   DOR_NEED(b, NOMEM, "bench: out of memory");
   b->cfg = *c;
   b->backend = backend ? backend : &dor_backend_cpu;
+  if (c->autotune && b->backend->tune) b->backend->tune(&(dor_tuning){.deterministic = true, .autotune = true});
   dor_status s = open_kind(b, kind);
   if (!s) return DOR_OK;
   dor_bench_close(b);
@@ -385,6 +472,7 @@ dor_status dor_bench_run(dor_bench *b, int64_t n, double *time_s)
     DOR_TRY(dor_instance_wait(b->copies[i].accumulate));
     if (b->copies[i].update) DOR_TRY(dor_instance_wait(b->copies[i].update));
   }
+  if (b->together_update) DOR_TRY(dor_instance_wait(b->together_update));
   *time_s = dor_clock_s() - from;
   return DOR_OK;
 }
@@ -394,7 +482,14 @@ size_t dor_bench_bytes(const dor_bench *b)
   size_t bytes[DOR_KIND_COUNT], n = dor_program_pool_bytes(b->accumulate) + (b->update ? dor_program_pool_bytes(b->update) : 0);
   block_bytes(b, bytes);
   for (int k = 0; k < DOR_KIND_COUNT; k++) n += bytes[k];
-  return n * (size_t)b->n_copies;
+  return n * (size_t)(b->together ? b->fleet.models : b->n_copies);
+}
+
+dor_cost dor_bench_cost(const dor_bench *b)
+{
+  dor_cost c = dor_program_cost(b->accumulate), update = b->update ? dor_program_cost(b->update) : (dor_cost){0};
+  const double models = b->together ? (double)b->fleet.models : 1;
+  return (dor_cost){.flops = models * (c.flops + update.flops), .bytes = models * (c.bytes + update.bytes)};
 }
 
 void dor_bench_close(dor_bench *b)
@@ -406,6 +501,9 @@ void dor_bench_close(dor_bench *b)
     dor_instance_free(c->update);
     dor_store_release(&c->store);
   }
+  dor_instance_free(b->together);
+  dor_instance_free(b->together_update);
+  dor_fleet_release(&b->fleet);
   dor_program_release(b->accumulate);
   dor_program_release(b->update);
   dor_params_release(&b->params);

@@ -6,6 +6,8 @@
 if [ ! -e /dev/nvidiactl ]; then
   expect 1 env OUT="$tmp/none" tools/gpu_check.sh
   says "no CUDA driver"
+  expect 1 env OUT="$tmp/none" PART=fleet tools/gpu_bench.sh
+  says "no CUDA driver"
 fi
 cat >"$tmp/program" <<'P'
 #!/bin/sh

@@ -6,13 +6,13 @@
 
 TEST(bench_pieces_run)
 {
-  static const char *const kinds[] = {"step", "conv", "mlp", "pose", "pose"};
+  static const char *const kinds[] = {"step", "conv", "mlp", "pose", "pose", "step", "block", "fleet", "fleet"};
   dor_arena a = {0};
   dor_bench_cfg c;
   OK(dor_schema_defaults(dor_bench_keys, &c, &a));
   c.size = 32, c.batch = 2, c.channels = 8, c.rows = 23, c.epochs = 2, c.threads = 2;
-  for (size_t i = 0; i < 5; i++) {
-    c.train = i == 4;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    c.train = i == 4, c.infer = i == 5, c.net = i == 8;
     dor_bench *b = NULL;
     OK(dor_bench_open(&b, kinds[i], &c, NULL));
     double time_s = 0;
