@@ -32,7 +32,8 @@ const char *dor_format_name(dor_format f)
   return name[f];
 }
 
-bool dor_backend_takes(const dor_backend *b, dor_format f) { return f == DOR_FORMAT_FP32 || f == DOR_FORMAT_TF32 || (b && b->narrow); }
+/* Kernels that want float get copies of bf16 (widen.h). Half wants a scale for its gradients besides, which is a GPU's. */
+bool dor_backend_takes(const dor_backend *b, dor_format f) { return f != DOR_FORMAT_FP16 || (b && b->narrow); }
 
 dor_format dor_backend_format(const dor_backend *b, dor_format asked)
 {

@@ -4,6 +4,7 @@
  * The first column whose kernel accepts a node's shapes serves it; a node that
  * nobody accepts is an error that names it. */
 #include "backend/program.h"
+#include "backend/widen.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -69,12 +70,12 @@ static dor_status nobody_serves(const dor_program *p, const dor_node *n, const d
   return DOR_FAIL(UNSUPPORTED, "%s%s has no %s kernel (%s)", n->op->name, shapes, p->backend->name, n->scope);
 }
 
-static dor_status try_kernel(dor_bound *b, const dor_kernel *k, const dor_prep *prep, bool *served)
+static dor_status try_kernel(dor_bound *b, const dor_kernel *k, const dor_prep *prep, bool widen, bool *served)
 {
   const dor_copies before = prep->copies ? *prep->copies : (dor_copies){0};
   *served = true;
-  b->kernel = k, b->plan = NULL, b->scratch = 0;
-  dor_status s = k->prepare ? k->prepare(prep, &b->plan, &b->scratch) : DOR_OK;
+  b->kernel = widen ? &dor_kernel_widened : k, b->plan = NULL, b->scratch = 0;
+  dor_status s = widen ? dor_widen(k, prep, &b->plan, &b->scratch) : k->prepare ? k->prepare(prep, &b->plan, &b->scratch) : DOR_OK;
   if (s == DOR_OK) return DOR_OK;
   b->kernel = NULL;
   *served = false;
@@ -104,7 +105,8 @@ static dor_status bind_node(dor_program *p, int32_t k, dor_copies *copies)
   for (int32_t c = 0; c < DOR_COLUMNS; c++) {
     const dor_kernel *kernel = p->backend->column[c] ? p->backend->column[c][n->op->id] : NULL;
     bool served = false;
-    if (kernel && reads(p->backend, kernel, type, n->nin + n->nout)) DOR_TRY(try_kernel(&p->bound[k], kernel, &prep, &served));
+    const bool as_is = kernel && reads(p->backend, kernel, type, n->nin + n->nout);
+    if (kernel) DOR_TRY(try_kernel(&p->bound[k], kernel, &prep, !as_is, &served));
     if (served) return DOR_OK;
   }
   return nobody_serves(p, n, type);

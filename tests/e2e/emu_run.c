@@ -155,5 +155,7 @@ TEST(emu_run_of_another_precision_is_not_resumed)
   OK(dor_io_remove(path[1]));
   OK(run_on(test_backend_emu(), folder, "bf16", &r));
   CHECK(r.complete, "it did not end");
+  OK(run_on(NULL, folder, "cpu", &r));
+  CHECK(r.complete && strstr(text_of(r.folder, "run.json"), "\"precision\": \"bf16\""), "the CPU's run is not one in bf16");
   precision = "fp32";
 }

@@ -149,7 +149,7 @@ static void compare(const char *model, const side *emu, const side *cpu, dor_for
   const double weight = apart(emu->store.host[DOR_PARAM], cpu->store.host[DOR_PARAM], cpu->params.param_bytes);
   const struct bounds *b = &bounds[precision];
   print_message("    %s in %s, %d steps: losses within %.1e, gradients %.1e, weights %.1e\n", model, dor_format_name(precision), STEPS, loss, gradient, weight);
-  CHECK(loss < b->loss && gradient < b->gradient && weight < b->weight, "%s: the emulated device trains otherwise", model);
+  CHECK(loss < b->loss && gradient < b->gradient && weight < b->weight, "%s: it trains otherwise", model);
   CHECK(cpu->losses[0] != cpu->losses[STEPS - 1], "%s: nothing is learnt", model);
 }
 
@@ -252,4 +252,22 @@ TEST(emu_device_loss_scale_comes_down_and_is_resumed)
   for (int i = 0; i < 3; i++) CHECK(!memcmp(two.store.host[kinds[i]], one.store.host[kinds[i]], one.store.bytes[kinds[i]]), "block %d went on otherwise", i);
   free(before);
   release(&one), release(&two);
+}
+
+static void check_bf16(const char *model, dor_shape shape)
+{
+  side half = {0}, cpu = {0};
+  build(&half, &dor_backend_cpu, model, shape, DOR_RULE_SGD, DOR_FORMAT_BF16);
+  build(&cpu, &dor_backend_cpu, model, shape, DOR_RULE_SGD, DOR_FORMAT_FP32);
+  start(&half), start(&cpu);
+  train(&half, dor_shape_size(shape) / BATCH), train(&cpu, dor_shape_size(shape) / BATCH);
+  compare(model, &half, &cpu, DOR_FORMAT_BF16);
+  CHECK(served_by(&half, "in_float") > 0 && !served_by(&cpu, "in_float"), "%s: what is stored in bf16?", model);
+  release(&half), release(&cpu);
+}
+
+TEST(cpu_trains_in_bf16)
+{
+  check_bf16("silhouette_cnn", DOR_SHAPE(BATCH, 32, 24, 1));
+  check_bf16("mlp", DOR_SHAPE(BATCH, 19));
 }

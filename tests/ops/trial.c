@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend/program.h"
+#include "backend/widen.h"
 #include "base/hash.h"
 #include "ops/ops.h"
 #include "tensor/convert.h"
@@ -129,7 +130,9 @@ static double excess(const trial *t, int32_t o)
   double *got = calloc((size_t)n, sizeof *got), scale = 0, worst = 0;
   dor_to_real(type.dtype, dor_instance_data(t->instance, t->c.out[o]), n, got);
   for (int64_t i = 0; i < n; i++) scale = fmax(scale, fabs(want[i]));
-  double bound = test_tolerance(t->c.op, t->program->bound[0].kernel, type.dtype, dor_node_cost(&t->program->graph, 0), n) * fmax(scale, 1e-30);
+  const dor_bound *b = &t->program->bound[0];
+  const dor_kernel *k = b->kernel == &dor_kernel_widened ? dor_widened_kernel(b->plan) : b->kernel;
+  double bound = test_tolerance(t->c.op, k, type.dtype, dor_node_cost(&t->program->graph, 0), n) * fmax(scale, 1e-30);
   for (int64_t i = 0; i < n; i++) {
     double error = got[i] == want[i] ? 0 : fabs(got[i] - want[i]) / bound;
     if (error > worst || isnan(error)) worst = error;

@@ -260,7 +260,7 @@ TEST(experiment_precision_is_what_the_backend_has)
 {
   dor_experiment e;
   OK(dor_experiment_read(&e, put(text_of_precision("precision = \"fp16\";")), NULL, 0));
-  CHECK(dor_device_ready(&e) == DOR_E_CONFIG && strstr(dor_errmsg(), "t.cfg:3: precision = \"fp16\" is not to be had on cpu, which has fp32"), "%s",
+  CHECK(dor_device_ready(&e) == DOR_E_CONFIG && strstr(dor_errmsg(), "t.cfg:3: precision = \"fp16\" is not to be had on cpu, which has fp32, bf16"), "%s",
         dor_errmsg());
   e.backend = &dor_backend_null;
   OK(dor_device_ready(&e));
