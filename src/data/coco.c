@@ -291,10 +291,31 @@ static dor_status sort_by_image(reader *r)
   return DOR_OK;
 }
 
+/* What the file says of itself: no more than a line, and nothing that would not print. */
+static dor_status read_facts(reader *r, const json_t *root)
+{
+  enum { LINE = 400 };
+  const json_t *list = json_object_get(root, "licenses");
+  const char *about = json_string_value(json_object_get(json_object_get(root, "info"), "description"));
+  dor_str all = {0};
+  char shown[2][LINE];
+  for (size_t i = 0; i < json_array_size(list) && all.n < LINE; i++) {
+    const char *name = json_string_value(json_object_get(json_array_get(list, i), "name"));
+    if (name) dor_str_fmt(&all, "%s%s", all.n ? "; " : "", name);
+  }
+  dor_status s = dor_str_status(&all);
+  r->c->about = dor_arena_str(r->a, dor_printable(about ? about : "", shown[0], LINE));
+  r->c->license = dor_arena_str(r->a, dor_printable(all.s ? all.s : "", shown[1], LINE));
+  dor_str_release(&all);
+  DOR_TRY(s);
+  return r->c->about && r->c->license ? DOR_OK : no_memory(r);
+}
+
 static dor_status read_all(reader *r, const json_t *root)
 {
   DOR_NEED(json_is_object(root), DATA, "%s: no COCO annotations: wants an object with images, annotations and categories", r->name);
   r->c->synthetic = json_is_true(json_object_get(json_object_get(root, "info"), "synthetic"));
+  DOR_TRY(read_facts(r, root));
   DOR_TRY(read_categories(r, root));
   DOR_TRY(read_images(r, root));
   DOR_TRY(read_annotations(r, root));

@@ -54,6 +54,7 @@ typedef struct dor_coco {
   dor_arena arena;
   const char *path;             /* for messages */
   bool synthetic;               /* info.synthetic of the file: true stamps what is made from it */
+  const char *about, *license;  /* info.description; names of the licences, "; " between them; "" */
   int32_t n_categories, n_images, n_annotations;
   const dor_coco_category *category;
   const dor_coco_image *image;          /* in file order */

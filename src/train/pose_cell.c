@@ -47,7 +47,7 @@ dor_status dor_pose_cells_list(dor_arena *a, const dor_pose_study *s, dor_cell *
     c[i] = (dor_cell){.seed = seeds->v[i], .seconds = -1, .train_seconds = -1};
     c[i].path = dor_arena_fmt(a, "cells/%s/seed_%lld/fold_1", s->plan->net.name, (long long)c[i].seed);
     DOR_NEED(c[i].path, NOMEM, "no memory for the list of cells");
-    DOR_TRY(dor_pose_plan_hash(s->experiment, c[i].config_hash));
+    DOR_TRY(dor_pose_plan_hash(s->plan, c[i].config_hash));
     snprintf(c[i].split_hash, sizeof c[i].split_hash, "none");
     snprintf(number, sizeof number, "%lld", (long long)c[i].seed);
     dor_hash_init(&h);
@@ -218,8 +218,10 @@ static dor_status write_weights(job *j)
   snprintf(seed, sizeof seed, "%lld", (long long)j->cell->seed);
   dor_pose_stamps(j->study, stamp);
   const dor_weights_record r = {.version = DOR_VERSION, .experiment = plan->top.experiment, .arm = plan->net.name, .cell = j->cell->hash,
-                                .config = j->cell->config_hash, .data_sha256 = j->study->sha256, .trained_on = trained, .unit = "pictures", .seed = seed,
-                                .keypoints = joints.s, .stamp = stamp};
+                                .config = j->cell->config_hash, .data = j->study->train.about, .data_sha256 = j->study->sha256,
+                                .data_license = j->study->train.license, .trained_on = trained, .unit = "picture", .seed = seed,
+                                .keypoints = joints.s, .stamp = stamp, .seen = j->study->seen, .began_with = j->study->first.line,
+                                .began_sha256 = j->study->first.sha256};
   dor_meta meta[DOR_WEIGHTS_META];
   const int32_t n = dor_weights_record_meta(&r, meta);
   dor_status s = dor_str_status(&joints);

@@ -10,6 +10,7 @@
 #include "backend/backend.h"
 #include "base/csv.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/version.h"
 #include "train/device.h"
 #include "train/folder.h"
@@ -110,15 +111,54 @@ static dor_status compare_pictures(dor_pose_study *s)
 
 /* ---- the study ---- */
 
+static const char *where_weights(const dor_pose_study *s, char out[256])
+{
+  const dor_tree *t = dor_tree_find(s->plan->net.tree, "weights");
+  return dor_tree_where(t ? t : s->plan->net.tree, out);
+}
+
+static dor_status take_line(dor_pose_study *s, const dor_weights_record *r)
+{
+  dor_str line = {0};
+  dor_weights_record_line(r, &line);
+  dor_status status = dor_str_status(&line);
+  s->first.line = dor_arena_str(&s->arena, line.s ? line.s : "");
+  dor_str_release(&line);
+  DOR_TRY(status);
+  DOR_NEED(s->first.line, NOMEM, "no memory for the record of weights");
+  dor_note("net '%s': its first weights are %s", s->plan->net.name, s->first.line);
+  return DOR_OK;
+}
+
+/* What the first weights were trained on must not be what is validated on; their stamps are the run's. */
+static dor_status judge_weights(dor_pose_study *s, const dor_weights_record *r, const char *train)
+{
+  char valid[DOR_HASH_HEX], at[256];
+  DOR_TRY(dor_hash_file(s->plan->valid_file, valid));
+  DOR_TRY(dor_pretrained_hash(&s->plan->net, s->first.sha256));
+  s->first.known = dor_weights_known(r), s->first.synthetic = dor_weights_synthetic(r), s->first.leaks = dor_weights_leaks(r);
+  s->first.saw_valid = dor_weights_saw(r, valid);
+  DOR_NEED(!s->first.saw_valid || s->plan->pose.leaks, LEAK, "%s: %s was trained on %s: a network must not be validated on what it was trained on",
+           where_weights(s, at), s->plan->net.weights, s->valid.path);
+  if (r->seen) s->seen = dor_weights_saw(r, train) ? dor_arena_str(&s->arena, r->seen) : dor_arena_fmt(&s->arena, "%s,%s", r->seen, train);
+  return take_line(s, r);
+}
+
 static dor_status look_at_weights(dor_pose_study *s)
 {
+  char train[DOR_HASH_HEX];
   dor_tensors t;
   dor_weights_record r;
-  if (!*s->plan->net.weights) return DOR_OK;
-  DOR_TRY(dor_weights_read(&t, s->plan->net.weights));
-  dor_weights_record_of(&t, &r);
-  s->made_weights = dor_weights_synthetic(&r);
-  dor_tensors_release(&t);
+  DOR_TRY(dor_hash_file(s->plan->train_file, train));
+  s->seen = dor_arena_str(&s->arena, train), s->first.line = "";
+  if (*s->plan->net.weights) {
+    DOR_TRY(dor_weights_read(&t, s->plan->net.weights));
+    dor_weights_record_of(&t, &r);
+    dor_status status = judge_weights(s, &r, train);
+    dor_tensors_release(&t);
+    DOR_TRY(status);
+  }
+  DOR_NEED(s->seen, NOMEM, "no memory for the record of weights");
   return DOR_OK;
 }
 
@@ -156,11 +196,13 @@ void dor_pose_study_release(dor_pose_study *s)
   dor_arena_release(&s->arena);
 }
 
-bool dor_pose_synthetic(const dor_pose_study *s) { return s->train.synthetic || s->valid.synthetic || s->made_weights; }
+bool dor_pose_synthetic(const dor_pose_study *s) { return s->train.synthetic || s->valid.synthetic || s->first.synthetic; }
+
+static bool leaks(const dor_pose_study *s) { return s->plan->pose.leaks || s->first.leaks; }
 
 const char *dor_pose_stamps(const dor_pose_study *s, char out[32])
 {
-  snprintf(out, 32, "%s%s%s", dor_pose_synthetic(s) ? "SYNTHETIC " : "", s->plan->pose.leaks ? "LEAKS " : "", s->plan->top.quick ? "QUICK " : "");
+  snprintf(out, 32, "%s%s%s", dor_pose_synthetic(s) ? "SYNTHETIC " : "", leaks(s) ? "LEAKS " : "", s->plan->top.quick ? "QUICK " : "");
   const size_t n = strlen(out);
   if (n) out[n - 1] = 0;
   return out;
@@ -182,7 +224,7 @@ static json_t *run_json(const dor_pose_study *s)
   for (int32_t i = 0; i < p->top.seeds.n; i++) json_array_append_new(seeds, json_integer(p->top.seeds.v[i]));
   for (int32_t i = 0; i < p->keypoints.k; i++) json_array_append_new(joints, json_string(p->keypoints.joint[i]));
   if (dor_pose_synthetic(s)) json_array_append_new(stamps, json_string("SYNTHETIC"));
-  if (p->pose.leaks) json_array_append_new(stamps, json_string("LEAKS"));
+  if (leaks(s)) json_array_append_new(stamps, json_string("LEAKS"));
   if (p->top.quick) json_array_append_new(stamps, json_string("QUICK"));
   return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:s, s:s}", "schema", 1, "task", "pose", "experiment", p->top.experiment,
                    "dorsum", DOR_VERSION, "code_version", DOR_NUMERICS, "git", dor_git(), "device",
@@ -192,15 +234,20 @@ static json_t *run_json(const dor_pose_study *s)
                    p->top.question);
 }
 
+static json_t *check_json(const dor_pose_study *s, const char *id, const char *text, int looked, int found)
+{
+  return json_pack("{s:s, s:s, s:b, s:b, s:i, s:i}", "id", id, "text", text, "passed", !found, "waived", (int)s->plan->pose.leaks, "looked", looked, "found",
+                   found);
+}
+
 static json_t *leakage_json(const dor_pose_study *s)
 {
   char stamps[32];
-  const int leaks = s->plan->pose.leaks;
-  return json_pack("{s:i, s:s, s:[{s:s, s:s, s:b, s:b, s:i, s:i}, {s:s, s:s, s:b, s:b, s:i, s:i}]}", "schema", 1, "stamp",
-                   dor_pose_stamps(s, stamps), "checks", "id", "P1", "text", "no image id is trained and validated on", "passed", !s->same_ids, "waived",
-                   leaks, "looked", s->valid.n_images, "found", s->same_ids, "id", "P2", "text",
-                   "no picture file is trained and validated on, byte for byte", "passed", !s->same_pictures, "waived", leaks, "looked",
-                   s->valid.n_images, "found", s->same_pictures);
+  json_t *files = check_json(s, "P3", "the first weights were not trained on the validation file", s->first.known, s->first.saw_valid);
+  if (*s->first.line) json_object_set_new(files, "note", json_sprintf("the first weights are %s", s->first.line));
+  return json_pack("{s:i, s:s, s:[o, o, o]}", "schema", 1, "stamp", dor_pose_stamps(s, stamps), "checks",
+                   check_json(s, "P1", "no image id is trained and validated on", s->valid.n_images, s->same_ids),
+                   check_json(s, "P2", "no picture file is trained and validated on, byte for byte", s->valid.n_images, s->same_pictures), files);
 }
 
 static void put_part(const dor_pose_study *s, dor_str *t, const char *part, int32_t pictures, const dor_coco *c, int32_t category)

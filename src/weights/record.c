@@ -35,6 +35,9 @@ static bool said(const char *text) { return text && *text; }
 bool dor_weights_known(const dor_weights_record *r) { return said(r->data) || said(r->data_sha256); }
 bool dor_weights_synthetic(const dor_weights_record *r) { return r->stamp && strstr(r->stamp, "SYNTHETIC"); }
 
+bool dor_weights_leaks(const dor_weights_record *r) { return r->stamp && strstr(r->stamp, "LEAKS"); }
+bool dor_weights_saw(const dor_weights_record *r, const char *sha256) { return r->seen && strstr(r->seen, sha256); }
+
 void dor_weights_record_line(const dor_weights_record *r, dor_str *out)
 {
   if (!dor_weights_known(r)) {
@@ -47,5 +50,6 @@ void dor_weights_record_line(const dor_weights_record *r, dor_str *out)
   else if (!said(r->trained_on)) dor_str_fmt(out, "data %.12s", r->data_sha256);
   if (said(r->experiment)) dor_str_fmt(out, ", experiment %s", r->experiment);
   if (said(r->arm)) dor_str_fmt(out, ", arm %s", r->arm);
+  if (said(r->began_with)) dor_str_fmt(out, ", begun with weights %s", r->began_with);
   if (said(r->stamp)) dor_str_fmt(out, "; %s", r->stamp);
 }

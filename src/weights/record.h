@@ -24,6 +24,9 @@
   X(seed, "seed")                                                 \
   X(keypoints, "key points, in order of the channels")            \
   X(stamp, "stamps")                                              \
+  X(seen, "SHA-256 of each file trained on, first weights' too")  \
+  X(began_with, "training began with weights")                    \
+  X(began_sha256, "SHA-256 of their file")                        \
   X(source, "converted from")                                     \
   X(source_sha256, "SHA-256 of that file")
 
@@ -33,7 +36,7 @@ typedef struct dor_weights_record { /* NULL or "": not said */
 #undef X
 } dor_weights_record;
 
-enum { DOR_WEIGHTS_META = 16 }; /* entries at most: all keys and "format" */
+enum { DOR_WEIGHTS_META = 20 }; /* entries at most: all keys and "format" */
 
 /* Borrowed from the file. */
 void dor_weights_record_of(const dor_tensors *t, dor_weights_record *r);
@@ -41,6 +44,8 @@ int32_t dor_weights_record_meta(const dor_weights_record *r, dor_meta out[DOR_WE
 
 bool dor_weights_known(const dor_weights_record *r);     /* is it said what they were trained on? */
 bool dor_weights_synthetic(const dor_weights_record *r); /* SYNTHETIC among the stamps: every result of them is, too */
+bool dor_weights_leaks(const dor_weights_record *r);     /* LEAKS among them: no result of them is one on unseen data */
+bool dor_weights_saw(const dor_weights_record *r, const char *sha256); /* is this file among those trained on, as far as is said? */
 /* A line for people: "trained on 72 subjects, experiment backtracker, arm backward; SYNTHETIC", "of unknown origin: ..." */
 void dor_weights_record_line(const dor_weights_record *r, dor_str *out);
 

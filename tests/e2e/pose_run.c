@@ -53,7 +53,8 @@ static void put_set(const char *name, int first, int n)
 {
   dor_str images = {0}, people = {0}, all = {0};
   for (int i = 0; i < n; i++) put_picture(&images, &people, first + i);
-  dor_str_fmt(&all, "{\"info\": {\"synthetic\": true}, \"categories\": [{\"id\": 1, \"name\": \"thing\", \"keypoints\": [\"left_a\", \"right_a\", \"b\"]}],\n"
+  dor_str_fmt(&all, "{\"info\": {\"description\": \"bright squares\", \"synthetic\": true}, \"licenses\": [{\"id\": 1, \"name\": \"CC0\"}],\n"
+              "\"categories\": [{\"id\": 1, \"name\": \"thing\", \"keypoints\": [\"left_a\", \"right_a\", \"b\"]}],\n"
               "\"images\": [%s],\n\"annotations\": [%s]}", images.s, people.s);
   put_file(name, all.s, all.n);
   dor_str_release(&images), dor_str_release(&people), dor_str_release(&all);
@@ -165,23 +166,68 @@ TEST(pose_run_tells_no_path)
   CHECK(!strstr(text_of(r.folder, "config.json"), folder) && strstr(text_of(r.folder, "private/paths.json"), folder), "a path is where it should not be");
 }
 
+static void read_record(const char *run, dor_tensors *t, dor_weights_record *r)
+{
+  char path[700];
+  snprintf(path, sizeof path, "%s/%s/cells/tiny/seed_4/fold_1/best.safetensors", folder, run);
+  OK(dor_weights_read(t, path));
+  dor_weights_record_of(t, r);
+}
+
+static const char *begun_from(const char *run)
+{
+  static char text[200];
+  snprintf(text, sizeof text, "joints = 3; weights = \"%s/cells/tiny/seed_4/fold_1/best.safetensors\"", run);
+  return text;
+}
+
 TEST(pose_run_begins_with_given_weights)
 {
   dor_run_result r;
-  char more[900];
+  dor_tensors t;
+  dor_weights_record record;
   begin_folder("pose_weights");
   OK(go(with("epochs = 2", "epochs = 1"), "a", &r));
-  snprintf(more, sizeof more, "joints = 3; weights = \"a/cells/tiny/seed_4/fold_1/best.safetensors\"");
-  OK(go(with("joints = 3", more), "b", &r));
-  dor_tensors t;
-  char path[700];
-  snprintf(path, sizeof path, "%s/b/cells/tiny/seed_4/fold_1/best.safetensors", folder);
-  OK(dor_weights_read(&t, path));
-  dor_weights_record record;
-  dor_weights_record_of(&t, &record);
+  OK(go(with("joints = 3", begun_from("a")), "b", &r));
+  CHECK(strstr(text_of(r.folder, "leakage.json"), "\"P3\"") && strstr(text_of(r.folder, "leakage.json"), "trained on 3 pictures of bright squares"), "%s",
+        text_of(r.folder, "leakage.json"));
+  read_record("b", &t, &record);
   CHECK(record.keypoints && !strcmp(record.keypoints, "left_a,right_a,b") && dor_weights_synthetic(&record) && !strcmp(record.trained_on, "3"),
         "the record says %s", record.keypoints ? record.keypoints : "nothing");
+  CHECK(record.data && !strcmp(record.data, "bright squares") && record.data_license && !strcmp(record.data_license, "CC0"), "no name or licence of the data");
+  CHECK(record.began_with && strstr(record.began_with, "trained on 3 pictures of bright squares, experiment squares, arm tiny") && record.began_sha256 &&
+        strlen(record.began_sha256) == 64, "began with %s", record.began_with ? record.began_with : "nothing");
+  CHECK(record.seen && strlen(record.seen) == 64 && !strchr(record.seen, ','), "seen: %s", record.seen ? record.seen : "nothing");
   dor_tensors_release(&t);
+}
+
+/* What weights were trained on may not be validated on, whichever training it was that saw it; LEAKS goes on with them. */
+TEST(pose_run_refuses_weights_that_have_seen_its_validation_pictures)
+{
+  dor_run_result r;
+  dor_tensors t;
+  dor_weights_record record;
+  char swapped[4096], more[4096];
+  begin_folder("pose_seen");
+  OK(go(with("epochs = 2", "epochs = 1"), "a", &r));
+  snprintf(swapped, sizeof swapped, "%s", with("train = \"train.json\"", "train = \"val.json\""));
+  char *val = strstr(swapped, "validation = \"val.json\"; ");
+  memcpy(val, "validation=\"train.json\"; ", 25);
+  char *net = strstr(swapped, "joints = 3");
+  snprintf(more, sizeof more, "%.*s%s%s", (int)(net - swapped), swapped, begun_from("a"), net + 10);
+  dor_status s = go(more, "b", &r);
+  CHECK(s == DOR_E_LEAK && strstr(dor_errmsg(), "best.safetensors was trained on") && strstr(dor_errmsg(), "train.json"), "status %d: %s", s, dor_errmsg());
+  char *people = strstr(more, "people = 3");
+  memmove(people + 25, people + 10, strlen(people + 10) + 1);
+  memcpy(people, "people = 3; leaks = true ", 25);
+  OK(go(more, "c", &r));
+  CHECK(strstr(text_of(r.folder, "leakage.json"), "\"found\": 1") && strstr(text_of(r.folder, "run.json"), "LEAKS"), "%s", text_of(r.folder, "leakage.json"));
+  read_record("c", &t, &record);
+  CHECK(record.seen && strlen(record.seen) == 129 && dor_weights_leaks(&record), "seen: %s", record.seen ? record.seen : "nothing");
+  dor_tensors_release(&t);
+  snprintf(more, sizeof more, "%.*s%s%s", (int)(net - swapped), swapped, begun_from("c"), net + 10);
+  s = go(more, "d", &r);
+  CHECK(s == DOR_E_LEAK && strstr(dor_errmsg(), "train.json"), "the training before the last is forgotten: status %d", s);
 }
 
 static const struct { const char *from, *to; dor_status status; const char *says; } refused[] = {
