@@ -173,10 +173,12 @@ dor_status dor_keypoints_make(dor_arena *a, const dor_keypoints_cfg *c, const do
   if (n) {
     DOR_NEED(!c->names.n && !c->mirror.n && !c->bones.n && !c->sigmas.n, CONFIG, "%s: set = \"%s\" has its own names, pairs and sigmas; say set = \"custom\"",
              at, c->set);
-    return make_known(a, n, out);
+    DOR_TRY(make_known(a, n, out));
+    out->rename = c->rename;
+    return DOR_OK;
   }
   if (strcmp(c->set, "custom")) return no_set(c->set, at);
-  *out = (dor_keypoints){.name = "custom"};
+  *out = (dor_keypoints){.name = "custom", .rename = c->rename};
   DOR_TRY(set_names(out, &c->names, at));
   DOR_TRY(set_mirror(a, out, &c->mirror, at));
   DOR_TRY(set_bones(a, out, &c->bones, at));
@@ -184,16 +186,50 @@ dor_status dor_keypoints_make(dor_arena *a, const dor_keypoints_cfg *c, const do
   return set_order(a, out, NULL);
 }
 
+/* Lower case, and '_' for whatever stands between words. */
+static char plain(char c) { return c == ' ' || c == '-' ? '_' : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
+
+static bool alike(const char *a, const char *b)
+{
+  while (*a && plain(*a) == plain(*b)) a++, b++;
+  return !*a && !*b;
+}
+
+static bool among(const dor_keypoints *s, const char *name)
+{
+  for (int32_t i = 0; i < s->k; i++)
+    if (alike(s->joint[i], name)) return true;
+  return false;
+}
+
+/* "3 'S1' where the set has 'L1', ..."; are they the set's names in another order? */
+static void say_others(const dor_keypoints *s, const dor_coco_category *is, dor_str *out, bool *reordered)
+{
+  enum { NAMED = 4 };
+  int32_t n = 0;
+  char shown[96];
+  *reordered = true;
+  for (int32_t i = 0; i < s->k; i++) {
+    *reordered = *reordered && among(s, is->joint[i]);
+    if (alike(is->joint[i], s->joint[i]) || n++ > NAMED) continue;
+    if (n > NAMED) dor_str_add(out, ", ...");
+    else dor_str_fmt(out, "%s%d is '%s', not '%.60s'", n > 1 ? ", " : "", i + 1, dor_printable(is->joint[i], shown, sizeof shown), s->joint[i]);
+  }
+}
+
 dor_status dor_keypoints_check(const dor_keypoints *s, const dor_coco *c, int32_t category)
 {
   const dor_coco_category *is = &c->category[category];
-  char shown[96];
+  dor_str others = {0};
+  bool reordered;
   DOR_NEED(is->k == s->k, DATA, "%s: category '%s' has %d keypoints, the set '%s' has %d", c->path, is->name, is->k, s->name, s->k);
-  for (int32_t i = 0; i < s->k; i++) {
-    if (!strcmp(is->joint[i], s->joint[i])) continue;
-    dor_warn("%s: keypoint %d is called '%s' there, '%s' in the set '%s'", c->path, i + 1, dor_printable(is->joint[i], shown, sizeof shown),
-             s->joint[i], s->name);
-    break;
-  }
-  return DOR_OK;
+  say_others(s, is, &others, &reordered);
+  dor_status status = dor_str_status(&others);
+  const char *how = reordered ? "in another order" : "called otherwise";
+  if (!status && others.n && !s->rename)
+    status = DOR_FAIL(DATA, "%s: the keypoints are %s than in the set '%s': %s; keypoints.rename = true takes them in the set's order all the same", c->path, how,
+                      s->name, others.s);
+  if (!status && others.n) dor_warn("%s: the keypoints are %s than in the set '%s': %s", c->path, how, s->name, others.s);
+  dor_str_release(&others);
+  return status;
 }

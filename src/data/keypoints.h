@@ -20,6 +20,7 @@ extern const dor_key dor_keypoints_keys[];
 
 typedef struct dor_keypoints {
   const char *name;             /* of the set; "custom" */
+  bool rename;                  /* annotation files may have other names */
   int32_t k;
   const char *const *joint;     /* [k] */
   const int32_t *mirror;        /* [k] the joint that this one becomes in a mirror image; itself where it has no partner */
@@ -33,7 +34,8 @@ typedef struct dor_keypoints {
 DOR_MUST dor_status dor_keypoints_make(dor_arena *a, const dor_keypoints_cfg *c, const dor_tree *where, dor_keypoints *out);
 DOR_MUST dor_status dor_keypoints_named(dor_arena *a, const char *set, dor_keypoints *out);
 
-/* Is an annotation file's category of this set? Other names in the same number are a warning. errors DATA: another number */
+/* Is an annotation file's category of this set, name by name ("Left shoulder" is left_shoulder)? With s->rename other names are
+ * a warning. errors DATA: another number; other names, or another order */
 DOR_MUST dor_status dor_keypoints_check(const dor_keypoints *s, const dor_coco *c, int32_t category);
 
 #endif

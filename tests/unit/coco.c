@@ -205,6 +205,26 @@ TEST(coco_fixture_is_read_and_painted)
 /* ---- keypoint sets ---- */
 
 TEST(keypoint_sets_mirror_left_and_right)
+/* Names decide: in another order the weights would carry wrong ones for ever. */
+TEST(keypoint_sets_are_held_against_the_names_of_a_file)
+{
+  static const char *const turned[] = {"S1", "C7"}, *const other[] = {"C7", "sacrum"}, *const styled[] = {"c7", "s1"};
+  const int32_t none[2] = {0, 1};
+  dor_coco c;
+  dor_keypoints k = {.name = "custom", .k = 2, .mirror = none, .joint = turned};
+  OK(parse(&c, LIST("{\"id\": 1, " PERSON "}")));
+  CHECK(dor_keypoints_check(&k, &c, 0) == DOR_E_DATA && strstr(dor_errmsg(), "x.json: the keypoints are in another order") &&
+        strstr(dor_errmsg(), "1 is 'C7', not 'S1', 2 is 'S1', not 'C7'") && strstr(dor_errmsg(), "keypoints.rename"), "%s", dor_errmsg());
+  k.joint = other;
+  CHECK(dor_keypoints_check(&k, &c, 0) == DOR_E_DATA && strstr(dor_errmsg(), "called otherwise") && strstr(dor_errmsg(), "2 is 'S1', not 'sacrum'"), "%s",
+        dor_errmsg());
+  k.rename = true;
+  OK(dor_keypoints_check(&k, &c, 0));
+  k.joint = styled, k.rename = false;
+  OK(dor_keypoints_check(&k, &c, 0));
+  dor_coco_release(&c);
+}
+
 {
   dor_arena a = {0};
   dor_keypoints k;
