@@ -138,7 +138,7 @@ static json_t *keypoints_json(const dor_pose_eval *r)
   if (r->pck) json_array_append_new(figures, share_json("PCK", &r->all));
   for (int32_t k = 0; r->pck && k < r->keypoints.k; k++) json_array_append_new(joints, share_json(r->keypoints.joint[k], &r->joint[k]));
   return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o}", "rules", r->crowdpose ? "crowdpose" : "coco", "keypoints", r->keypoints.name, "stamp",
-                   r->synthetic ? "SYNTHETIC" : "", "images", r->images, "people", r->people, "detections", r->found, "figures", figures, "pck", joints);
+                   r->stamp, "images", r->images, "people", r->people, "detections", r->found, "figures", figures, "pck", joints);
 }
 
 static dor_status keypoints(dor_cli *c, const dor_pose_eval_cfg *cfg)
@@ -149,7 +149,7 @@ static dor_status keypoints(dor_cli *c, const dor_pose_eval_cfg *cfg)
   DOR_TRY(dor_pose_eval_files(&c->arena, c->arg[0], c->arg[1], cfg, &r));
   if (c->json) dor_out_json(keypoints_json(&r));
   else {
-    if (r.synthetic) dor_str_add(&s, "SYNTHETIC\n");
+    if (*r.stamp) dor_str_fmt(&s, "%s\n", r.stamp);
     dor_str_fmt(&s, "%d people in %d images, %d detections; %s, %s's rules\n\n", r.people, r.images, r.found, r.keypoints.name,
                 r.crowdpose ? "CrowdPose" : "COCO");
     put_figures(&r, cfg, &s);

@@ -86,9 +86,10 @@ typedef struct dor_coco_results {
   dor_arena arena;
   int32_t n;
   const dor_coco_result *at;    /* in file order */
+  const char *stamp;            /* "SYNTHETIC LEAKS QUICK": what of it stands in some entry's "stamp"; "" */
 } dor_coco_results; /* zero-initialised is releasable */
 
-/* [{"image_id", "category_id", "keypoints": [3 k numbers], "score"}, ...]. errors DATA "file: [3]: no image of gt.json has id 7", IO, NOTFOUND */
+/* [{"image_id", "category_id", "keypoints": [3 k numbers], "score"}, ...], and "stamp" where dorsum wrote it. errors DATA "file: [3]: no image of gt.json has id 7", IO, NOTFOUND */
 DOR_MUST dor_status dor_coco_results_read(dor_coco_results *r, const char *path, const dor_coco *truth);
 DOR_MUST dor_status dor_coco_results_parse(dor_coco_results *r, const char *name, const char *text, size_t size, const dor_coco *truth);
 void dor_coco_results_release(dor_coco_results *r);

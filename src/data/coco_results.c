@@ -2,6 +2,7 @@
  *
  * The results file: a list of detections, held against a ground truth. */
 #include <math.h>
+#include <string.h>
 
 #include "base/io.h"
 #include "base/mem.h"
@@ -46,6 +47,21 @@ static dor_status read_one(const dor_place *p, dor_arena *a, const json_t *o, co
   return DOR_OK;
 }
 
+/* Stamps of any entry are those of the file. */
+static dor_status read_stamps(dor_coco_results *r, const char *name, const json_t *root)
+{
+  static const char *const stamps[] = {"SYNTHETIC", "LEAKS", "QUICK"};
+  bool has[3] = {false};
+  for (size_t i = 0; i < json_array_size(root); i++) {
+    const char *s = json_string_value(json_object_get(json_array_get(root, i), "stamp"));
+    for (int k = 0; s && k < 3; k++) has[k] = has[k] || strstr(s, stamps[k]);
+  }
+  char *all = dor_arena_fmt(&r->arena, "%s%s%s", has[0] ? " SYNTHETIC" : "", has[1] ? " LEAKS" : "", has[2] ? " QUICK" : "");
+  DOR_NEED(all, NOMEM, "no memory for %s", name);
+  r->stamp = all + (*all == ' ');
+  return DOR_OK;
+}
+
 static dor_status read_all(dor_coco_results *r, const char *name, const json_t *root, const dor_coco *truth, dor_arena *scratch)
 {
   const size_t n = json_array_size(root);
@@ -59,7 +75,7 @@ static dor_status read_all(dor_coco_results *r, const char *name, const json_t *
   for (int32_t i = 0; i < truth->n_images; i++) dor_ids_add(&images, truth->image[i].id);
   for (p.at = 0; p.at < n; p.at++) DOR_TRY(read_one(&p, &r->arena, json_array_get(root, p.at), truth, &images, &at[p.at]));
   r->at = at, r->n = (int32_t)n;
-  return DOR_OK;
+  return read_stamps(r, name, root);
 }
 
 dor_status dor_coco_results_parse(dor_coco_results *r, const char *name, const char *text, size_t size, const dor_coco *truth)

@@ -55,6 +55,15 @@ extern const dor_kp_figure dor_kp_coco[DOR_KP_COCO]; /* AP AP50 AP75 AP-M AP-L A
  * crowd [n_images] crowdIndex in the order of truth: below .01 is easy, below .85 medium (its tool's limits). In `a`. errors NOMEM */
 DOR_MUST dor_status dor_kp_crowdpose(dor_arena *a, int32_t n_images, const double *crowd, dor_kp_figure out[DOR_KP_CROWDPOSE]);
 
+typedef struct dor_kp_rules {  /* whose figures, and which people are judged how */
+  bool crowdpose;              /* CrowdPose's: areas are .53 of the box */
+  int32_t n;
+  dor_kp_figure figure[DOR_KP_MOST];
+} dor_kp_rules;
+enum { DOR_KP_RULES_AUTO, DOR_KP_RULES_COCO, DOR_KP_RULES_CROWDPOSE };
+/* auto: CrowdPose's where every image has a crowdIndex. Masks in `a`. errors DATA: CrowdPose's asked for without one; NOMEM */
+DOR_MUST dor_status dor_kp_rules_of(dor_arena *a, const dor_coco *c, int32_t rules, dor_kp_rules *out);
+
 typedef struct dor_kp_matches { /* what became of the detections: the counts that all figures are made from */
   int32_t n_images, n;         /* n: detections that count, at most 20 an image */
   const int32_t *image;        /* [n] best score first, equal ones in the order of images */

@@ -87,6 +87,18 @@ dor_status dor_kp_crowd_of(dor_arena *a, const dor_coco *c, const double **out)
   return DOR_OK;
 }
 
+dor_status dor_kp_rules_of(dor_arena *a, const dor_coco *c, int32_t rules, dor_kp_rules *out)
+{
+  const double *crowd = NULL;
+  *out = (dor_kp_rules){.n = DOR_KP_COCO};
+  memcpy(out->figure, dor_kp_coco, sizeof dor_kp_coco);
+  if (rules != DOR_KP_RULES_COCO) DOR_TRY(dor_kp_crowd_of(a, c, &crowd));
+  DOR_NEED(rules != DOR_KP_RULES_CROWDPOSE || crowd, DATA, "%s: rules = \"crowdpose\" wants a 'crowdIndex' of every image", c->path);
+  if (!crowd) return DOR_OK;
+  out->crowdpose = true, out->n = DOR_KP_CROWDPOSE;
+  return dor_kp_crowdpose(a, c->n_images, crowd, out->figure);
+}
+
 dor_status dor_kp_found_of(dor_arena *a, const dor_coco *c, const dor_coco_results *r, int32_t category, int32_t k, dor_kp_found *out)
 {
   int32_t n = 0, *place;

@@ -2,6 +2,7 @@
 #include "eval/pose_eval.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "data/dataset.h"
@@ -100,28 +101,18 @@ static dor_status add_pck(dor_arena *a, const dor_kp_truth *t, const dor_kp_foun
   return DOR_OK;
 }
 
-static dor_status choose_figures(dor_arena *a, const dor_coco *truth, const dor_pose_eval_cfg *c, dor_pose_eval *out)
-{
-  enum { AUTO, COCO, CROWDPOSE };
-  const double *crowd = NULL;
-  if (c->rules != COCO) DOR_TRY(dor_kp_crowd_of(a, truth, &crowd));
-  DOR_NEED(c->rules != CROWDPOSE || crowd, DATA, "%s: rules = \"crowdpose\" wants a 'crowdIndex' of every image", truth->path);
-  out->crowdpose = crowd != NULL;
-  out->n = out->crowdpose ? DOR_KP_CROWDPOSE : DOR_KP_COCO;
-  if (out->crowdpose) return dor_kp_crowdpose(a, truth->n_images, crowd, out->figure);
-  memcpy(out->figure, dor_kp_coco, sizeof dor_kp_coco);
-  return DOR_OK;
-}
-
 static dor_status evaluate(dor_arena *a, const dor_coco *truth, const dor_coco_results *found, const dor_pose_eval_cfg *c, dor_pose_eval *out)
 {
   int32_t category;
+  dor_kp_rules rules;
   dor_kp_truth t;
   dor_kp_found d;
   dor_kp_matches m;
   DOR_TRY(dor_coco_person(truth, *c->category ? c->category : NULL, &category));
   DOR_TRY(choose_set(a, &truth->category[category], c, &out->keypoints));
-  DOR_TRY(choose_figures(a, truth, c, out));
+  DOR_TRY(dor_kp_rules_of(a, truth, (int32_t)c->rules, &rules));
+  out->crowdpose = rules.crowdpose, out->n = rules.n;
+  memcpy(out->figure, rules.figure, sizeof rules.figure);
   DOR_TRY(dor_kp_truth_of(a, truth, category, out->keypoints.sigma, out->crowdpose, &t));
   DOR_TRY(dor_kp_found_of(a, truth, found, category, t.k, &d));
   DOR_TRY(dor_kp_match_all(a, &t, &d, &m));
@@ -158,7 +149,9 @@ dor_status dor_pose_eval_files(dor_arena *a, const char *truth, const char *foun
   dor_status s = dor_coco_results_read(&d, found, &t);
   if (!s) s = evaluate(a, &t, &d, c, out);
   if (!s) s = own_names(a, &out->keypoints);
-  out->synthetic = t.synthetic;
+  const char *found_stamp = s ? "" : d.stamp;
+  snprintf(out->stamp, sizeof out->stamp, "%s%s", t.synthetic && !strstr(found_stamp, "SYNTHETIC") ? *found_stamp ? "SYNTHETIC " : "SYNTHETIC" : "",
+           found_stamp);
   dor_coco_results_release(&d);
   dor_coco_release(&t);
   return s;

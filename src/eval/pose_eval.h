@@ -21,7 +21,8 @@ extern const dor_key dor_pose_eval_keys[];
 typedef struct dor_pose_share { int64_t hit, all; dor_interval interval; } dor_pose_share; /* of joints; all or none: Wilson's, over images */
 
 typedef struct dor_pose_eval {
-  bool crowdpose, synthetic;
+  bool crowdpose;
+  char stamp[32];              /* "SYNTHETIC LEAKS QUICK": what of it the annotations or the detections bear; "" */
   dor_keypoints keypoints;     /* the set whose names and sigmas are used */
   int32_t images, people, found; /* people: annotated; found: detections */
   int32_t n;                   /* figures */

@@ -16,18 +16,18 @@
 #include "report/plot.h"
 #include "report/text.h"
 
-enum { FIGURES = DOR_KP_COCO };
-
 typedef struct seed_row { /* ap.csv of one seed */
   int64_t seed;
-  double value[FIGURES], lo[FIGURES], hi[FIGURES];
+  double value[DOR_KP_MOST], lo[DOR_KP_MOST], hi[DOR_KP_MOST];
 } seed_row;
 
 typedef struct pose {
   dor_arena *a;
   const char *folder;
   json_t *run, *config;
-  const char *arm, *title, *result, *stamp;
+  const char *arm, *title, *result, *stamp, *rules;
+  int32_t figures;
+  const char *figure[DOR_KP_MOST]; /* names, as the first seed's ap.csv has them */
   double level;
   int32_t n, images, people;
   seed_row *seed;
@@ -80,18 +80,24 @@ static dor_status real_at(const dor_csv *t, int32_t row, int32_t col, double *ou
 static dor_status read_seed(pose *p, seed_row *r)
 {
   dor_csv t;
-  int32_t value, lo, hi, images, people;
+  int32_t metric, value, lo, hi, images, people;
   double count;
   const char *path = cell_file(p, r->seed, "ap.csv");
   DOR_NEED(path, NOMEM, "%s", p->folder);
   DOR_TRY(dor_csv_read(p->a, path, &t));
+  DOR_TRY(dor_csv_need(&t, "metric", &metric));
   DOR_TRY(dor_csv_need(&t, "value", &value));
   DOR_TRY(dor_csv_need(&t, "ci_lo", &lo));
   DOR_TRY(dor_csv_need(&t, "ci_hi", &hi));
   DOR_TRY(dor_csv_need(&t, "images", &images));
   DOR_TRY(dor_csv_need(&t, "people", &people));
-  DOR_NEED(t.n_rows == FIGURES, DATA, "%s: %d rows, wanted %d figures", path, t.n_rows, FIGURES);
-  for (int32_t i = 0; i < FIGURES; i++) {
+  DOR_NEED(t.n_rows > 0 && t.n_rows <= DOR_KP_MOST && (r == p->seed || t.n_rows == p->figures), DATA, "%s: %d rows, wanted %d figures", path, t.n_rows,
+           r == p->seed ? DOR_KP_MOST : p->figures);
+  p->figures = t.n_rows;
+  for (int32_t i = 0; i < p->figures; i++) {
+    if (r == p->seed) p->figure[i] = dor_csv_at(&t, i, metric);
+    DOR_NEED(!strcmp(p->figure[i], dor_csv_at(&t, i, metric)), DATA, "%s: row %d is '%s', another seed has '%s'", path, i + 1, dor_csv_at(&t, i, metric),
+             p->figure[i]);
     DOR_TRY(real_at(&t, i, value, &r->value[i]));
     DOR_TRY(real_at(&t, i, lo, &r->lo[i]));
     DOR_TRY(real_at(&t, i, hi, &r->hi[i]));
@@ -163,7 +169,8 @@ static dor_status read_all(pose *p)
 {
   const json_t *seeds = json_object_get(p->run, "seeds");
   DOR_NEED(p->run && p->config, DATA, "%s: run.json or config.json cannot be read", p->folder);
-  p->arm = text_of(p->run, "arm"), p->title = text_of(p->run, "title");
+  p->arm = text_of(p->run, "arm"), p->title = text_of(p->run, "title"), p->rules = text_of(p->run, "rules");
+  if (!*p->rules) p->rules = "COCO";
   p->level = json_number_value(json_object_get(p->config, "level"));
   p->n = (int32_t)json_array_size(seeds);
   DOR_NEED(p->n > 0 && p->n < 10000 && *p->arm && !strchr(p->arm, '/'), DATA, "%s/run.json: no seeds or no arm", p->folder);
@@ -193,7 +200,7 @@ static double mean_of(const pose *p, int f, double *sd)
 
 static dor_result row_of(const pose *p, int64_t seed, int f, double value, double lo, double hi)
 {
-  return (dor_result){.fold = DOR_ALL, .cls = -1, .seed = seed, .metric = dor_kp_coco[f].name, .average = "none", .value = value,
+  return (dor_result){.fold = DOR_ALL, .cls = -1, .seed = seed, .metric = p->figure[f], .average = "none", .value = value,
                       .ci = {lo, hi, isnan(lo) ? "" : "percentile bootstrap over pictures"}, .n = p->images, .k = p->people, .n_pos = -1, .n_neg = -1};
 }
 
@@ -201,9 +208,9 @@ static dor_result row_of(const pose *p, int64_t seed, int f, double value, doubl
 static dor_status write_metrics(pose *p)
 {
   dor_analysis *x = &p->analysis;
-  x->row = dor_arena_alloc(p->a, (size_t)FIGURES * ((size_t)p->n + 3) * sizeof *x->row);
+  x->row = dor_arena_alloc(p->a, (size_t)p->figures * ((size_t)p->n + 3) * sizeof *x->row);
   DOR_NEED(x->row, NOMEM, "%s", p->folder);
-  for (int f = 0; f < FIGURES; f++) {
+  for (int f = 0; f < p->figures; f++) {
     const seed_row *one = &p->seed[0];
     double sd, mean = mean_of(p, f, &sd);
     x->row[x->n_rows++] = row_of(p, DOR_ALL, f, mean, p->n == 1 ? one->lo[f] : (double)NAN, p->n == 1 ? one->hi[f] : (double)NAN);
@@ -224,20 +231,20 @@ static const char *cell_text(const pose *p, double value, double lo, double hi, 
 /* A line for each seed, and mean (SD) where there are several. */
 static dor_status make_grid(const pose *p, dor_grid *g)
 {
-  const int32_t cols = FIGURES + 1, rows = p->n + (p->n > 1);
+  const int32_t cols = p->figures + 1, rows = p->n + (p->n > 1);
   *g = (dor_grid){.n_cols = cols, .n_rows = rows, .bold = -1};
   g->head = dor_arena_alloc(p->a, (size_t)cols * sizeof *g->head);
   g->cell = dor_arena_alloc(p->a, (size_t)(cols * rows) * sizeof *g->cell);
   DOR_NEED(g->head && g->cell, NOMEM, "%s", p->folder);
   g->head[0] = p->arm;
-  for (int f = 0; f < FIGURES; f++) g->head[f + 1] = dor_kp_coco[f].name;
+  for (int f = 0; f < p->figures; f++) g->head[f + 1] = p->figure[f];
   for (int32_t i = 0; i < p->n; i++) {
     const seed_row *r = &p->seed[i];
     g->cell[i * cols] = dor_arena_fmt(p->a, "seed %lld", (long long)r->seed);
-    for (int f = 0; f < FIGURES; f++) g->cell[i * cols + f + 1] = cell_text(p, r->value[f], r->lo[f], r->hi[f], !f);
+    for (int f = 0; f < p->figures; f++) g->cell[i * cols + f + 1] = cell_text(p, r->value[f], r->lo[f], r->hi[f], !f);
   }
   if (p->n > 1) g->cell[p->n * cols] = "mean (SD)";
-  for (int f = 0; f < FIGURES && p->n > 1; f++) {
+  for (int f = 0; f < p->figures && p->n > 1; f++) {
     double sd, mean = mean_of(p, f, &sd);
     g->cell[p->n * cols + f + 1] = isnan(mean) ? "-" : dor_arena_fmt(p->a, "%.1f (%.1f)", 100 * mean, 100 * sd);
   }
@@ -248,21 +255,23 @@ static dor_status make_grid(const pose *p, dor_grid *g)
 static const char *caption_of(const pose *p)
 {
   return dor_arena_fmt(p->a,
-                       "%s%sCOCO's keypoint figures in percent, from %d pictures with %d people; AP and AR: mean over OKS .50 to .95. "
-                       "Intervals: %g %% percentiles of pictures drawn anew. Result %s.",
-                       p->stamp, *p->stamp ? ". " : "", p->images, p->people, 100 * p->level, p->result);
+                       "%s%s%s's keypoint figures in percent, from %d pictures with %d people; AP and AR: mean over OKS .50 to .95. "
+                       "Intervals: %g %% percentiles of pictures drawn anew.%s Result %s.",
+                       p->stamp, *p->stamp ? ". " : "", p->rules, p->images, p->people, 100 * p->level,
+                       json_is_true(json_object_get(p->run, "renamed")) ? " Annotation files may name the keypoints otherwise (keypoints.rename)." : "",
+                       p->result);
 }
 
 static dor_status write_csv_table(const pose *p)
 {
   dor_str s = {0};
   dor_str_add(&s, "arm,seed,");
-  for (int f = 0; f < FIGURES; f++) dor_str_fmt(&s, "%s,", dor_kp_coco[f].name);
+  for (int f = 0; f < p->figures; f++) dor_str_fmt(&s, "%s,", p->figure[f]);
   dor_str_add(&s, "AP_lo,AP_hi,stamp,run\n");
   for (int32_t i = 0; i < p->n; i++) {
     dor_csv_put(&s, p->arm, false);
     dor_csv_put_int(&s, p->seed[i].seed, false);
-    for (int f = 0; f < FIGURES; f++) dor_csv_put_real(&s, p->seed[i].value[f], false);
+    for (int f = 0; f < p->figures; f++) dor_csv_put_real(&s, p->seed[i].value[f], false);
     dor_csv_put_real(&s, p->seed[i].lo[0], false);
     dor_csv_put_real(&s, p->seed[i].hi[0], false);
     dor_csv_put(&s, p->stamp, false);
@@ -312,13 +321,13 @@ static void write_screen(const pose *p, dor_str *s)
   dor_str_fmt(s, "%s%*s%s%sresult %s\n", p->title, 4, "", p->stamp, *p->stamp ? "    " : "", p->result);
   dor_str_fmt(s, "%d pictures, %d people with joints; percent, AP with its %g %% interval (pictures drawn anew)\n\n", p->images, p->people, 100 * p->level);
   dor_str_fmt(s, "%-12s %-19s", "", "AP");
-  for (int f = 1; f < FIGURES; f++) dor_str_fmt(s, " %6s", dor_kp_coco[f].name);
+  for (int f = 1; f < p->figures; f++) dor_str_fmt(s, " %6s", p->figure[f]);
   dor_str_add(s, "\n");
   for (int32_t i = 0; i < p->n; i++) {
     const seed_row *r = &p->seed[i];
     const char *ap = cell_text(p, r->value[0], r->lo[0], r->hi[0], true);
     dor_str_fmt(s, "seed %-7lld %-19s", (long long)r->seed, ap ? ap : "");
-    for (int f = 1; f < FIGURES; f++) {
+    for (int f = 1; f < p->figures; f++) {
       const char *one = cell_text(p, r->value[f], NAN, NAN, false);
       dor_str_fmt(s, " %6s", one ? one : "");
     }

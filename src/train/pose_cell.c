@@ -47,7 +47,7 @@ dor_status dor_pose_cells_list(dor_arena *a, const dor_pose_study *s, dor_cell *
     c[i] = (dor_cell){.seed = seeds->v[i], .seconds = -1, .train_seconds = -1};
     c[i].path = dor_arena_fmt(a, "cells/%s/seed_%lld/fold_1", s->plan->net.name, (long long)c[i].seed);
     DOR_NEED(c[i].path, NOMEM, "no memory for the list of cells");
-    DOR_TRY(dor_pose_plan_hash(s->plan, c[i].config_hash));
+    DOR_TRY(dor_pose_plan_hash(s->experiment, c[i].config_hash));
     snprintf(c[i].split_hash, sizeof c[i].split_hash, "none");
     snprintf(number, sizeof number, "%lld", (long long)c[i].seed);
     dor_hash_init(&h);
@@ -236,8 +236,8 @@ static dor_status write_figures(job *j, const dor_pose_figures *f)
   char stamps[32];
   dor_str s = {0};
   dor_str_add(&s, "metric,value,ci_lo,ci_hi,images,people,found,stamp\n");
-  for (int i = 0; i < DOR_KP_COCO; i++) {
-    dor_csv_put(&s, dor_kp_coco[i].name, false);
+  for (int i = 0; i < j->study->rules.n; i++) {
+    dor_csv_put(&s, j->study->rules.figure[i].name, false);
     dor_csv_put_real(&s, f->value[i], false);
     dor_csv_put_real(&s, f->interval[i].lo, false);
     dor_csv_put_real(&s, f->interval[i].hi, false);

@@ -176,6 +176,7 @@ static dor_status make(dor_pose_study *s)
   dor_pose_set_reduce(&s->set, &p->augment, (int32_t)p->pose.input);
   DOR_TRY(dor_keypoints_check(&p->keypoints, &s->valid, s->valid_category));
   DOR_NEED(s->valid.n_images, DATA, "%s: no images to validate on", s->valid.path);
+  DOR_TRY(dor_kp_rules_of(&s->arena, &s->valid, (int32_t)p->pose.rules, &s->rules));
   DOR_TRY(look_at_weights(s));
   DOR_TRY(compare_ids(s));
   return compare_pictures(s);
@@ -226,12 +227,11 @@ static json_t *run_json(const dor_pose_study *s)
   if (dor_pose_synthetic(s)) json_array_append_new(stamps, json_string("SYNTHETIC"));
   if (leaks(s)) json_array_append_new(stamps, json_string("LEAKS"));
   if (p->top.quick) json_array_append_new(stamps, json_string("QUICK"));
-  return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:s, s:s}", "schema", 1, "task", "pose", "experiment", p->top.experiment,
-                   "dorsum", DOR_VERSION, "code_version", DOR_NUMERICS, "git", dor_git(), "device",
-                   dor_backend_device(s->experiment->backend), "precision", dor_format_name(dor_device_format(s->experiment)), "synthetic",
-                   dor_pose_synthetic(s), "stamps", stamps,
-                   "seeds", seeds, "arm", p->net.name, "joints", joints, "title", *p->top.title ? p->top.title : p->top.experiment, "question",
-                   p->top.question);
+  return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:s, s:s, s:b}", "schema", 1, "task", "pose", "rules",
+                   s->rules.crowdpose ? "CrowdPose" : "COCO", "experiment", p->top.experiment, "dorsum", DOR_VERSION, "code_version", DOR_NUMERICS, "git",
+                   dor_git(), "device", dor_backend_device(s->experiment->backend), "precision", dor_format_name(dor_device_format(s->experiment)),
+                   "synthetic", dor_pose_synthetic(s), "stamps", stamps, "seeds", seeds, "arm", p->net.name, "joints", joints, "title",
+                   *p->top.title ? p->top.title : p->top.experiment, "question", p->top.question, "renamed", (int)p->keypoints.rename);
 }
 
 static json_t *check_json(const dor_pose_study *s, const char *id, const char *text, int looked, int found)

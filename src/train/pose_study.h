@@ -6,6 +6,7 @@
 #define DOR_TRAIN_POSE_STUDY_H
 
 #include "base/hash.h"
+#include "eval/keypoint.h"
 #include "train/pose_plan.h"
 
 typedef struct dor_pose_study {
@@ -15,6 +16,7 @@ typedef struct dor_pose_study {
   dor_coco train, valid;
   dor_pose_set set;             /* training pictures */
   int32_t valid_category;
+  dor_kp_rules rules;           /* by which validation is judged */
   char sha256[DOR_HASH_HEX];    /* over both annotation files */
   struct dor_pose_first {       /* of the weights that the net begins with; all empty without */
     bool known, synthetic, leaks; /* a record of what they were trained on; its stamps, which every result of them has too */

@@ -47,6 +47,7 @@ static dor_status grow(found *f, int32_t more)
 static void put_result(const dor_pose_study *s, int32_t image, const found *f, int32_t at, dor_str *out)
 {
   const dor_coco *c = &s->valid;
+  char stamps[32];
   dor_str_fmt(out, "%s{\"image_id\": %lld, \"category_id\": %lld, \"keypoints\": [", at ? ",\n " : "", (long long)c->image[image].id,
               (long long)c->category[s->valid_category].id);
   for (int32_t i = 0; i < 3 * f->k; i++) {
@@ -55,6 +56,8 @@ static void put_result(const dor_pose_study *s, int32_t image, const found *f, i
   }
   dor_str_add(out, "], \"score\": ");
   dor_str_real(out, f->score[at]);
+  dor_pose_stamps(s, stamps);
+  if (*stamps) dor_str_fmt(out, ", \"stamp\": \"%s\"", stamps);
   dor_str_add(out, "}");
 }
 
@@ -118,11 +121,12 @@ static dor_status find_all(const dor_pose_study *s, dor_pose_trainer *t, const i
 static dor_status judge(dor_arena *a, const dor_pose_study *s, const dor_kp_truth *t, const found *f, int64_t replicates, dor_pose_figures *out)
 {
   dor_kp_matches m;
+  const dor_kp_rules *r = &s->rules;
   const dor_kp_found d = {.n = f->n, .image = f->image, .joint = f->joint, .score = f->score};
   DOR_TRY(dor_kp_match_all(a, t, &d, &m));
-  DOR_TRY(dor_kp_figures(&m, DOR_KP_COCO, dor_kp_coco, NULL, out->value));
+  DOR_TRY(dor_kp_figures(&m, r->n, r->figure, NULL, out->value));
   if (!replicates) return DOR_OK;
-  return dor_kp_intervals(&m, DOR_KP_COCO, dor_kp_coco, (int32_t)replicates, bootstrap_seed, s->plan->top.level, out->interval);
+  return dor_kp_intervals(&m, r->n, r->figure, (int32_t)replicates, bootstrap_seed, s->plan->top.level, out->interval);
 }
 
 dor_status dor_pose_validate(const dor_pose_study *s, dor_pose_trainer *t, int64_t replicates, dor_pose_figures *out, dor_str *results)
@@ -131,10 +135,10 @@ dor_status dor_pose_validate(const dor_pose_study *s, dor_pose_trainer *t, int64
   int32_t *rank;
   dor_kp_truth truth;
   found f = {.k = s->plan->keypoints.k};
-  for (int i = 0; i < DOR_KP_COCO; i++) out->value[i] = NAN, out->interval[i] = (dor_interval){NAN, NAN, ""};
+  for (int i = 0; i < DOR_KP_MOST; i++) out->value[i] = NAN, out->interval[i] = (dor_interval){NAN, NAN, ""};
   dor_status status = check_people(&s->valid, s->valid_category);
   if (!status) status = dor_kp_places(&a, &s->valid, &rank);
-  if (!status) status = dor_kp_truth_of(&a, &s->valid, s->valid_category, s->plan->keypoints.sigma, false, &truth);
+  if (!status) status = dor_kp_truth_of(&a, &s->valid, s->valid_category, s->plan->keypoints.sigma, s->rules.crowdpose, &truth);
   if (!status) status = find_all(s, t, rank, &f, results);
   if (!status && results) status = dor_str_status(results);
   if (!status) status = judge(&a, s, &truth, &f, replicates, out);

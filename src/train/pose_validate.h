@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A pose network on the validation pictures: people found in every picture, and
- * COCO's ten figures with intervals from resampling pictures. */
+ * the figures of the study's rules with intervals from resampling pictures. */
 #ifndef DOR_TRAIN_POSE_VALIDATE_H
 #define DOR_TRAIN_POSE_VALIDATE_H
 
@@ -10,8 +10,8 @@
 #include "train/pose_study.h"
 
 typedef struct dor_pose_figures {
-  double value[DOR_KP_COCO];   /* NaN: nobody of that size */
-  dor_interval interval[DOR_KP_COCO]; /* NaN without replicates, and where they are all equal */
+  double value[DOR_KP_MOST];   /* of study.rules; NaN: nobody of that kind */
+  dor_interval interval[DOR_KP_MOST]; /* NaN without replicates, and where they are all equal */
   int32_t images, people, found;
 } dor_pose_figures;
 

@@ -50,7 +50,7 @@ TEST(pose_eval_of_the_truth_is_one)
   dor_pose_eval r;
   dor_pose_eval_cfg c = settings(&a);
   OK(dor_pose_eval_files(&a, truth, back, &c, &r));
-  CHECK(r.images == 4 && r.people == 14 && r.found == 12 && r.n == 10 && !r.synthetic, "%d images, %d people, %d found", r.images, r.people, r.found);
+  CHECK(r.images == 4 && r.people == 14 && r.found == 12 && r.n == 10 && !*r.stamp, "%d images, %d people, %d found", r.images, r.people, r.found);
   for (int32_t f = 0; f < r.n; f++) CHECK(r.value[f] == 1 && isnan(r.interval[f].lo), "%s is %.17g", r.figure[f].name, r.value[f]);
   CHECK(r.all.hit == r.all.all && r.all.all == 181 && r.all.interval.lo > 0.4 && r.all.interval.lo < 0.6, "%lld of %lld, from %g", (long long)r.all.hit,
         (long long)r.all.all, r.all.interval.lo);
@@ -80,7 +80,7 @@ TEST(pose_eval_crowdpose_by_difficulty)
   dor_pose_eval r;
   dor_pose_eval_cfg c = settings(&a);
   OK(dor_pose_eval_files(&a, truth, found, &c, &r));
-  REQUIRE(r.crowdpose && r.n == 9 && r.synthetic && !strcmp(r.keypoints.name, "crowdpose14"), "%d figures of %s", r.n, r.keypoints.name);
+  REQUIRE(r.crowdpose && r.n == 9 && !strcmp(r.stamp, "SYNTHETIC") && !strcmp(r.keypoints.name, "crowdpose14"), "%d figures of %s", r.n, r.keypoints.name);
   static const double want[9] = {67 / 101., 67 / 101., 67 / 101., 2 / 3., 2 / 3., 2 / 3., 1, 0, 1};
   for (int32_t f = 0; f < 9; f++) CHECK(fabs(r.value[f] - want[f]) < 1e-12, "%s is %.17g, wanted %.17g", r.figure[f].name, r.value[f], want[f]);
   CHECK(r.counted[0] == 3 && r.counted[6] == 1 && !strcmp(r.figure[8].name, "AP-H"), "people who count: %d, easy %d", r.counted[0], r.counted[6]);
