@@ -337,6 +337,14 @@ static dor_status op_reduce(machine *m)
   return push(m, made);
 }
 
+static dor_status op_object(machine *m)
+{
+  value *v, made;
+  DOR_TRY(pop(m, 2, &v));
+  DOR_TRY(dor_pickle_object(m->p, &v[0], &v[1], &made));
+  return push(m, made);
+}
+
 static dor_status op_persistent(machine *m)
 {
   value *id, made;
@@ -345,7 +353,7 @@ static dor_status op_persistent(machine *m)
   return push(m, made);
 }
 
-/* Attributes of an OrderedDict, such as the versions of modules in _metadata: read and left out. */
+/* Attributes of an OrderedDict, such as the versions of modules in _metadata, and of a loss scaler: read and left out. */
 static dor_status op_build(machine *m)
 {
   value *attributes, *to;
@@ -360,7 +368,7 @@ static dor_status (*const opcode[256])(machine *m) = {
     ['t'] = op_tuple,       ['a'] = op_append,     ['e'] = op_appends,    ['s'] = op_setitem,     ['u'] = op_setitems, ['K'] = op_int1,
     ['M'] = op_int2,        ['J'] = op_int4,       [0x8a] = op_long1,     ['G'] = op_real,        ['X'] = op_text,    ['U'] = op_short_text,
     ['q'] = op_put,         ['r'] = op_long_put,   ['h'] = op_get,        ['j'] = op_long_get,    ['c'] = op_global,  ['R'] = op_reduce,
-    ['Q'] = op_persistent,  ['b'] = op_build};
+    ['Q'] = op_persistent,  ['b'] = op_build,      [0x81] = op_object};
 
 static dor_status run(machine *m)
 {

@@ -9,12 +9,14 @@
 
 #include "base/str.h"
 
-enum { ORDERED_DICT, REBUILD_TENSOR, REBUILD_PARAMETER, STORAGES };
+enum { ORDERED_DICT, REBUILD_TENSOR, REBUILD_PARAMETER, LOSS_SCALER, DYNAMIC_LOSS_SCALER, STORAGES };
 
 static const struct { const char *module, *name; dor_tensor_type type; } classes[] = {
     [ORDERED_DICT] = {"collections", "OrderedDict", DOR_TENSOR_TYPE_COUNT},
     [REBUILD_TENSOR] = {"torch._utils", "_rebuild_tensor_v2", DOR_TENSOR_TYPE_COUNT},
     [REBUILD_PARAMETER] = {"torch._utils", "_rebuild_parameter", DOR_TENSOR_TYPE_COUNT},
+    [LOSS_SCALER] = {"fp16_utils.loss_scaler", "LossScaler", DOR_TENSOR_TYPE_COUNT},
+    [DYNAMIC_LOSS_SCALER] = {"fp16_utils.loss_scaler", "DynamicLossScaler", DOR_TENSOR_TYPE_COUNT},
     [STORAGES] = {"torch", "FloatStorage", DOR_TENSOR_F32},
     {"torch", "HalfStorage", DOR_TENSOR_F16},
     {"torch", "BFloat16Storage", DOR_TENSOR_BF16},
@@ -140,14 +142,28 @@ static dor_status rebuild_parameter(const dor_pickle *p, const dor_pickle_value 
   return DOR_OK;
 }
 
+static dor_status empty_dict(const dor_pickle *p, dor_pickle_value *out)
+{
+  dor_pickle_items *made = dor_arena_alloc(p->arena, sizeof *made);
+  DOR_NEED(made, NOMEM, "%s: no memory for a dictionary", p->file);
+  *out = (dor_pickle_value){.kind = DOR_PICKLE_DICT, .items = made};
+  return DOR_OK;
+}
+
 dor_status dor_pickle_call(dor_pickle *p, const dor_pickle_value *class, const dor_pickle_value *args, dor_pickle_value *out)
 {
   WANT(p, class->kind == DOR_PICKLE_CLASS && args->kind == DOR_PICKLE_TUPLE, "a call of something that is no class");
   if (class->n == REBUILD_TENSOR) return rebuild_tensor(p, args, out);
   if (class->n == REBUILD_PARAMETER) return rebuild_parameter(p, args, out);
   WANT(p, class->n == ORDERED_DICT && !args->items->n, "'%s.%s' is not called that way", classes[class->n].module, classes[class->n].name);
-  dor_pickle_items *made = dor_arena_alloc(p->arena, sizeof *made);
-  DOR_NEED(made, NOMEM, "%s: no memory for a dictionary", p->file);
-  *out = (dor_pickle_value){.kind = DOR_PICKLE_DICT, .items = made};
-  return DOR_OK;
+  return empty_dict(p, out);
+}
+
+/* HigherHRNet's half-precision checkpoints keep the object that scaled their losses: numbers that a weight file has no use for. */
+dor_status dor_pickle_object(dor_pickle *p, const dor_pickle_value *class, const dor_pickle_value *args, dor_pickle_value *out)
+{
+  WANT(p, class->kind == DOR_PICKLE_CLASS && args->kind == DOR_PICKLE_TUPLE, "an object of something that is no class");
+  const bool scaler = class->n == LOSS_SCALER || class->n == DYNAMIC_LOSS_SCALER;
+  WANT(p, scaler && !args->items->n, "an object of '%s.%s' is not made", classes[class->n].module, classes[class->n].name);
+  return empty_dict(p, out);
 }

@@ -191,6 +191,8 @@ TEST(pth_tensors_that_lie)
   dor_str_release(&s);
 }
 
+#define SCALER "cfp16_utils.loss_scaler\nDynamicLossScaler\n"
+
 /* The object's pickle as bytes; a mark of 0 begins and the list of storages is empty. */
 static const struct { const char *bytes; size_t n; const char *says; } pickles[] = {
 #define P(literal, says) {literal, sizeof literal - 1, says},
@@ -204,7 +206,15 @@ static const struct { const char *bytes; size_t n; const char *says; } pickles[]
     P("\x80\2.", "0 values")
     P("\x80\2ibuiltins\nexit\n.", "opcode 0x69")
     P("\x80\2\x93.", "opcode 0x93")
-    P("\x80\2)\x81.", "opcode 0x81")
+    P("\x80\2)\x81.", "the stack is empty")
+    P("\x80\2))\x81.", "an object of something that is no class")
+    P("\x80\2ccollections\nOrderedDict\n)\x81.", "an object of 'collections.OrderedDict' is not made")
+    P("\x80\2ctorch\nFloatStorage\n)\x81.", "an object of 'torch.FloatStorage' is not made")
+    P("\x80\2" SCALER "N\x85\x81.", "an object of 'fp16_utils.loss_scaler.DynamicLossScaler' is not made")
+    P("\x80\2" SCALER ")R.", "'fp16_utils.loss_scaler.DynamicLossScaler' is not called that way")
+    P("\x80\2" SCALER ")\x81Nb.", "the state of an object is no dictionary")
+    P("\x80\2cfp16_utils.loss_scaler\nExit\n)\x81.", "'fp16_utils.loss_scaler.Exit' is no part of weights")
+    P("\x80\2" SCALER ")\x81}X\1\0\0\0aNsb.", "only an empty dictionary")
     P("\x80\2cos\nsystem\n.", "'os.system' is no part of weights (nothing was run)")
     P("\x80\2cos\n", "does not end")
     P("\x80\2cos\0\nsystem\n.", "not printable")
@@ -237,6 +247,32 @@ static const struct { const char *bytes; size_t n; const char *says; } pickles[]
     P("\x80\2", "cut off: it does not end")
 #undef P
 };
+
+/* HigherHRNet's half-precision checkpoints keep their loss scaler: it is passed over, and the tensors beside it are read. */
+TEST(pth_passes_over_a_loss_scaler)
+{
+  static const view one = FLAT("a");
+  dor_str s = {0};
+  dor_tensors t;
+  (void)state;
+  begin(&s);
+  PUT(&s, "\x80\2}(");
+  put_text(&s, "optimizer");
+  PUT(&s, "}");
+  put_text(&s, "loss_scaler");
+  PUT(&s, SCALER ")\x81}");
+  put_text(&s, "cur_scale");
+  PUT(&s, "G\x40\xf0\0\0\0\0\0\0sb");
+  put_text(&s, "state_dict");
+  PUT(&s, "}(");
+  put_view(&s, &one);
+  PUT(&s, "uu.");
+  finish(&s, 1, (const char *const[]){"7"}, (const int64_t[]){12});
+  OK(dor_pth_parse(&t, "w.pth", s.s, s.n));
+  CHECK(t.n == 1 && !strcmp(t.at[0].name, "a"), "%d tensors", t.n);
+  dor_tensors_release(&t);
+  dor_str_release(&s);
+}
 
 TEST(pth_pickles_that_lie)
 {
