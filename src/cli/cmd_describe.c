@@ -198,6 +198,15 @@ static void print_model(const dor_cli *c, const dor_model *m, const shape_cfg *s
   else dor_say(c, "next: a config whose nets have kind = \"%s\"; dorsum describe CONFIG shows its training step too", m->name);
 }
 
+/* A size that the model cannot take was asked for here. */
+static dor_status blame_size(const dor_model *m, const shape_cfg *s, dor_status status)
+{
+  char why[1024];
+  if (status != DOR_E_SHAPE && status != DOR_E_RANGE) return status;
+  snprintf(why, sizeof why, "%s", dor_errmsg());
+  return DOR_FAIL(USAGE, "%s cannot take --size %lld,%lld: %s", m->name, (long long)s->size.v[0], (long long)s->size.v[1], why);
+}
+
 static dor_status of_model(dor_cli *c, const dor_model *m)
 {
   shape_cfg s;
@@ -210,7 +219,7 @@ static dor_status of_model(dor_cli *c, const dor_model *m)
   d.precision = dor_backend_format(d.backend, (dor_format)s.precision);
   DOR_NEED(dor_backend_takes(d.backend, d.precision), CONFIG, "command line: precision %s is not to be had on %s", dor_format_name(d.precision),
            d.backend->name);
-  dor_status status = m->maps ? build_maps(m, cfg, &s, &d) : build_vector(m, cfg, &s, &d);
+  dor_status status = blame_size(m, &s, m->maps ? build_maps(m, cfg, &s, &d) : build_vector(m, cfg, &s, &d));
   if (!status && c->json) {
     summary_json(m->name, d.precision, &d.params, d.eval, d.train, &started);
     dor_out(", \"conv_macs\": %.17g, \"conv_macs_as_published\": %.17g}]\n", d.macs, d.charged);
@@ -223,6 +232,16 @@ static dor_status of_model(dor_cli *c, const dor_model *m)
   return status;
 }
 
+/* Weights by what they are called: then also what lies there in their place (a web page, nothing at all) is described as such. */
+static bool called_weights(const char *path)
+{
+  static const char *const ends[] = {".pth", ".pt", ".pth.tar", ".safetensors"};
+  const size_t n = strlen(path);
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+    if (n > strlen(ends[i]) && !strcmp(path + n - strlen(ends[i]), ends[i])) return true;
+  return false;
+}
+
 static dor_status run(dor_cli *c)
 {
   const dor_model *m = dor_model_find(c->arg[0]);
@@ -231,7 +250,7 @@ static dor_status run(dor_cli *c)
   for (; dor_models[n] && n < 64; n++) names[n] = dor_models[n]->name;
   const char *near = m || dor_io_exists(c->arg[0]) ? NULL : dor_nearest(c->arg[0], names, n);
   DOR_NEED(!near, USAGE, "no model and no file '%s'; did you mean '%s'?", c->arg[0], near);
-  if (!m && dor_weights_is(c->arg[0])) return dor_describe_weights(c, c->arg[0]);
+  if (!m && dor_io_exists(c->arg[0]) && (called_weights(c->arg[0]) || dor_weights_is(c->arg[0]))) return dor_describe_weights(c, c->arg[0]);
   return m ? of_model(c, m) : of_config(c, c->arg[0]);
 }
 

@@ -138,7 +138,7 @@ static dor_status check(const dor_graph *g, dor_val x)
   dor_shape s = dor_graph_type(g, x).shape;
   dor_shape_text text;
   DOR_TRY(g->status);
-  DOR_NEED(s.n == 4 && s.d[1] % COARSEST == 0 && s.d[2] % COARSEST == 0, SHAPE, "hrnet takes pictures whose sides are multiples of %d, got %s", COARSEST,
+  DOR_NEED(s.n == 4 && s.d[1] % COARSEST == 0 && s.d[2] % COARSEST == 0, SHAPE, "sides of its pictures must be multiples of %d, got %s", COARSEST,
            dor_shape_print(s, text));
   return DOR_OK;
 }

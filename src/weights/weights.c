@@ -219,7 +219,7 @@ static dor_status refuse_misfit(match *m)
 static dor_status refuse_element(const char *path, const dor_tensor *t, int64_t at)
 {
   dor_tensor_text place;
-  return DOR_FAIL(DATA, "%s: tensor '%s': element %s is not finite", path, t->name, dor_tensor_place(t, at, place));
+  return DOR_FAIL(NUMERIC, "%s: tensor '%s': element %s is not finite", path, t->name, dor_tensor_place(t, at, place));
 }
 
 /* ---- numbers into the blocks ---- */

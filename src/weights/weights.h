@@ -30,7 +30,7 @@ typedef struct dor_weights_tally { /* what became of the table and of the file's
 /* Fill both blocks from the tensors named prefix + name; tensors without the prefix are somebody else's. A counter
  * (num_batches_tracked) that the file lacks starts at 0, and one that the table lacks is passed over. Nothing is written
  * unless all of it is good. MATCHING fails when nothing matches.
- * errors DATA naming the first missing, unexpected and wrong-shaped tensors, or the element that is not finite */
+ * errors DATA naming the first missing, unexpected and wrong-shaped tensors; NUMERIC naming the element that is not finite */
 DOR_MUST dor_status dor_weights_fill(const dor_params *p, const char *prefix, const dor_tensors *t, const char *path, dor_weights_mode mode,
                                      void *param_block, void *state_block, dor_weights_tally *tally);
 
@@ -47,7 +47,7 @@ typedef struct dor_weights_change { /* what writing as float changed */
 } dor_weights_change;
 
 /* The tensors with F16, BF16 and F64 as F32, others as they are, in `a`: what `dorsum convert` writes. out [t->n]
- * errors DATA: an element is not finite; UNSUPPORTED: a type that is not read */
+ * errors NUMERIC: an element is not finite; UNSUPPORTED: a type that is not read */
 DOR_MUST dor_status dor_weights_as_float(dor_arena *a, const dor_tensors *t, const char *path, dor_tensor *out, dor_weights_change *change);
 
 #endif

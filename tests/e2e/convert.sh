@@ -21,6 +21,14 @@ head -c 3000 "$golden/zip.pth" >"$tmp/cut.pth"
 expect 3 "$dorsum" convert "$tmp/cut.pth" -o "$tmp/no.safetensors"; says "cut off"
 : >"$tmp/empty.pth"
 expect 3 "$dorsum" convert "$tmp/empty.pth" -o "$tmp/no.safetensors"; says "an empty file"
+expect 3 "$dorsum" describe "$tmp/empty.pth"; says "an empty file"
+printf '<html>quota exceeded</html>' >"$tmp/w32.pth"
+expect 3 "$dorsum" describe "$tmp/w32.pth"; says "w32.pth: a web page, not weights"
+expect 2 "$dorsum" describe "$tmp/none.pth"; says "none.pth"
+expect 2 "$dorsum" describe higherhrnet width=8 --size 100,100; says "higherhrnet cannot take --size 100,100: .*multiples of 32"
+header='{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+{ printf '\066\0\0\0\0\0\0\0%s' "$header"; printf '\0\0\300\177'; } >"$tmp/nan.safetensors"
+expect 10 "$dorsum" convert "$tmp/nan.safetensors" -o "$tmp/no.safetensors"; says "tensor 'w': element \[0\] is not finite"
 [ ! -e "$tmp/no.safetensors" ] || fail "something was written"
 
 # the weights of a run keep their record, and SYNTHETIC with it
