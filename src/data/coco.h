@@ -64,7 +64,7 @@ typedef struct dor_coco {
 
 enum { DOR_COCO_JOINTS = 256, DOR_COCO_BYTES = 1 << 30 };
 
-/* errors DATA "file: annotations[12] (id 345): what" (or file:line where it is no JSON), IO, NOTFOUND, NOMEM */
+/* errors DATA "file: annotations[12] (id 345): what" (or file:line and byte where it is no JSON), IO, NOTFOUND, NOMEM */
 DOR_MUST dor_status dor_coco_read(dor_coco *c, const char *path);
 DOR_MUST dor_status dor_coco_parse(dor_coco *c, const char *name, const char *text, size_t size); /* `name` for messages */
 void dor_coco_release(dor_coco *c);
@@ -89,7 +89,8 @@ typedef struct dor_coco_results {
   const char *stamp;            /* "SYNTHETIC LEAKS QUICK": what of it stands in some entry's "stamp"; "" */
 } dor_coco_results; /* zero-initialised is releasable */
 
-/* [{"image_id", "category_id", "keypoints": [3 k numbers], "score"}, ...], and "stamp" where dorsum wrote it. errors DATA "file: [3]: no image of gt.json has id 7", IO, NOTFOUND */
+/* [{"image_id", "category_id", "keypoints": [3 k numbers], "score"}, ...], and "stamp" where dorsum wrote it.
+ * errors DATA "file: [3]: no image of gt.json has id 7", IO, NOTFOUND */
 DOR_MUST dor_status dor_coco_results_read(dor_coco_results *r, const char *path, const dor_coco *truth);
 DOR_MUST dor_status dor_coco_results_parse(dor_coco_results *r, const char *name, const char *text, size_t size, const dor_coco *truth);
 void dor_coco_results_release(dor_coco_results *r);

@@ -20,7 +20,7 @@ dor_status dor_coco_json(const char *name, const char *text, size_t size, json_t
   json_error_t e;
   char shown[192];
   *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &e);
-  DOR_NEED(*out, DATA, "%s:%d: %s", name, e.line, dor_printable(e.text, shown, sizeof shown));
+  DOR_NEED(*out, DATA, "%s:%d: byte %d: %s", name, e.line, e.position, dor_printable(e.text, shown, sizeof shown));
   return DOR_OK;
 }
 

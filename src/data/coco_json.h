@@ -20,7 +20,7 @@ typedef char dor_place_text[512];
 const char *dor_place_print(const dor_place *p, dor_place_text out);
 #define DOR_PLACE(p) dor_place_print(p, (dor_place_text){0})
 
-/* Parse a text whole. errors DATA "file:line: what" */
+/* Parse a text whole. errors DATA "file:line: byte N: what", counted in the file */
 DOR_MUST dor_status dor_coco_json(const char *name, const char *text, size_t size, json_t **out);
 
 /* A member by key. need_*: it must be there; else *out is left as it is when it is absent. errors DATA */

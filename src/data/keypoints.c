@@ -227,8 +227,8 @@ dor_status dor_keypoints_check(const dor_keypoints *s, const dor_coco *c, int32_
   dor_status status = dor_str_status(&others);
   const char *how = reordered ? "in another order" : "called otherwise";
   if (!status && others.n && !s->rename)
-    status = DOR_FAIL(DATA, "%s: the keypoints are %s than in the set '%s': %s; keypoints.rename = true takes them in the set's order all the same", c->path, how,
-                      s->name, others.s);
+    status = DOR_FAIL(DATA, "%s: the keypoints are %s than in the set '%s': %s; keypoints.rename = true takes them in the set's order all the same",
+                      c->path, how, s->name, others.s);
   if (!status && others.n) dor_warn("%s: the keypoints are %s than in the set '%s': %s", c->path, how, s->name, others.s);
   dor_str_release(&others);
   return status;

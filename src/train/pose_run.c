@@ -23,20 +23,30 @@ typedef struct course { /* a run while it lasts */
   dor_cell *cell;
   int32_t n, todo, done;
   int64_t epochs_done, epochs_total;
-  double start_s;
+  double start_s, told_s;
 } course;
 
 /* ---- while it trains ---- */
+
+static dor_progress progress_of(const course *c, const char *line)
+{
+  dor_progress p = {.cells = c->todo, .done = c->done, .running = c->done < c->todo, .epochs_done = c->epochs_done, .epochs_total = c->epochs_total,
+                    .elapsed_s = dor_clock_s() - c->start_s, .left_s = -1, .line = line};
+  if (p.done == p.cells) p.left_s = 0;
+  else if (p.epochs_done > 0) p.left_s = p.elapsed_s / (double)p.epochs_done * (double)(p.epochs_total - p.epochs_done);
+  return p;
+}
 
 static void on_epoch(void *to, const dor_cell *cell, const char *line)
 {
   course *c = to;
   (void)cell;
-  const double elapsed = dor_clock_s() - c->start_s;
   c->epochs_done++;
-  dor_progress p = {.cells = c->todo, .done = c->done, .running = 1, .epochs_done = c->epochs_done, .epochs_total = c->epochs_total, .elapsed_s = elapsed,
-                    .left_s = elapsed / (double)c->epochs_done * (double)(c->epochs_total - c->epochs_done), .line = line};
+  dor_progress p = progress_of(c, line);
   if (c->o->progress) c->o->progress(c->o->to, &p);
+  if (p.elapsed_s - c->told_s < 5) return;
+  c->told_s = p.elapsed_s;
+  dor_record_progress(c->folder, &p);
 }
 
 static bool must_stop(void *to)
@@ -100,12 +110,9 @@ static dor_status note_cost(const course *c, const dor_cell *cell)
   return s;
 }
 
-static dor_status train_cells(course *c, dor_run_result *out)
+static dor_status train_each(course *c, dor_run_result *out)
 {
   const dor_cell_watch watch = {on_epoch, must_stop, c};
-  for (int32_t i = 0; i < c->n; i++) c->todo += !c->cell[i].done && chosen(c, &c->cell[i]);
-  c->epochs_total = c->todo * c->study.plan->train.epochs;
-  c->start_s = dor_clock_s();
   for (int32_t i = 0; i < c->n; i++) {
     dor_cell *cell = &c->cell[i];
     if (cell->done || !chosen(c, cell)) continue;
@@ -114,6 +121,17 @@ static dor_status train_cells(course *c, dor_run_result *out)
     c->done++, out->trained++;
   }
   return DOR_OK;
+}
+
+static dor_status train_cells(course *c, dor_run_result *out)
+{
+  for (int32_t i = 0; i < c->n; i++) c->todo += !c->cell[i].done && chosen(c, &c->cell[i]);
+  c->epochs_total = c->todo * c->study.plan->train.epochs;
+  c->start_s = dor_clock_s();
+  dor_status s = train_each(c, out);
+  const dor_progress last = progress_of(c, NULL);
+  if (c->todo) dor_record_progress(c->folder, &last);
+  return s;
 }
 
 /* ---- the run ---- */

@@ -17,6 +17,7 @@
 #include "base/csv.h"
 #include "base/hash.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/tree.h"
 #include "base/version.h"
 #include "kernels/onednn_version.h"
@@ -340,4 +341,17 @@ dor_status dor_record_private(const dor_experiment *e, const dor_run_options *o,
   json_t *root = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:s, s:s, s:o}", "host", host, "user", user ? user->pw_name : NULL, "folder", cwd, "config",
                            e->path, "data", dor_experiment_data(e), "started", started, "ended", now, "argv", argv);
   return dor_folder_put_json(folder, "private/host.json", root);
+}
+
+void dor_record_progress(const char *folder, const dor_progress *p)
+{
+  dor_str s = {0};
+  dor_arena a = {0};
+  const char *path = dor_path_join(&a, folder, "private/progress.json");
+  dor_str_fmt(&s, "{\"cells\": %d, \"done\": %d, \"running\": %d, \"epochs_done\": %lld, \"epochs_total\": %lld, \"elapsed_s\": %.1f, "
+              "\"left_s\": %.1f}\n",
+              p->cells, p->done, p->running, (long long)p->epochs_done, (long long)p->epochs_total, p->elapsed_s, p->left_s);
+  if (path && !dor_str_status(&s) && dor_io_write(path, s.s, s.n)) dor_warn("progress.json: %s", dor_errmsg());
+  dor_str_release(&s);
+  dor_arena_release(&a);
 }

@@ -23,6 +23,9 @@ DOR_MUST dor_status dor_record_write(const dor_study *s, const char *folder, con
 /* private/host.json: host, user, arguments, paths, start; `ended` adds the end. */
 DOR_MUST dor_status dor_record_private(const dor_experiment *e, const dor_run_options *o, const char *folder, const char *started, bool ended);
 
+/* private/progress.json: for whoever watches from outside; a failure is a warning. */
+void dor_record_progress(const char *folder, const dor_progress *p);
+
 /* The trial column of predictions.csv: "" where units are people, else the number of the trial, image or clip. */
 const char *dor_record_trial(dor_arena *a, const dor_roster *r, int32_t unit);
 const char *dor_record_group(dor_arena *a, const dor_dataset *d, int32_t subject);

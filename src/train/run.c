@@ -52,20 +52,6 @@ typedef struct crew { /* what workers share; `lock` guards all that changes */
   pthread_mutex_t lock;
 } crew;
 
-/* private/progress.json: for whoever watches from outside. */
-static void note_progress(crew *w, const dor_progress *p)
-{
-  dor_str s = {0};
-  dor_arena a = {0};
-  const char *path = dor_path_join(&a, w->folder, "private/progress.json");
-  dor_str_fmt(&s, "{\"cells\": %d, \"done\": %d, \"running\": %d, \"epochs_done\": %lld, \"epochs_total\": %lld, \"elapsed_s\": %.1f, "
-              "\"left_s\": %.1f}\n",
-              p->cells, p->done, p->running, (long long)p->epochs_done, (long long)p->epochs_total, p->elapsed_s, p->left_s);
-  if (path && !dor_str_status(&s) && dor_io_write(path, s.s, s.n)) dor_warn("progress.json: %s", dor_errmsg());
-  dor_str_release(&s);
-  dor_arena_release(&a);
-}
-
 static dor_progress progress_of(const crew *w, const char *line)
 {
   dor_progress p = {.cells = w->todo, .done = w->done, .running = w->running, .epochs_done = w->epochs_done, .epochs_total = w->epochs_total,
@@ -81,7 +67,7 @@ static void tell(crew *w, const char *line)
   if (w->o->progress) w->o->progress(w->o->to, &p);
   if (p.elapsed_s - w->told_s < 5) return;
   w->told_s = p.elapsed_s;
-  note_progress(w, &p);
+  dor_record_progress(w->folder, &p);
 }
 
 static void on_epoch(void *to, const dor_cell *c, const char *line)
@@ -236,7 +222,7 @@ static dor_status train_cells(dor_setup *u, const dor_folder *f, const dor_run_o
   pthread_mutex_init(&w.lock, NULL);
   dor_status s = run_workers(&w);
   dor_progress last = progress_of(&w, NULL);
-  if (w.todo) note_progress(&w, &last);
+  if (w.todo) dor_record_progress(w.folder, &last);
   pthread_mutex_destroy(&w.lock);
   for (int32_t i = 0; i < u->n_cells; i++) u->cell[i].done = u->cell[i].done && !left[i];
   dor_free(left);
