@@ -241,6 +241,18 @@ dor_status dor_io_remove_tree(const char *path)
   return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) ? fail(path, "remove") : DOR_OK;
 }
 
+dor_status dor_io_remove_empty(const char *path)
+{
+  return rmdir(path) && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST ? fail(path, "remove") : DOR_OK;
+}
+
+dor_status dor_io_move(const char *from, const char *to)
+{
+  char folder[PATH_MAX];
+  if (dor_io.rename(from, to)) return fail(to, "rename to");
+  return sync_or_put_off(folder_of(to, folder));
+}
+
 bool dor_io_exists(const char *path)
 {
   struct stat st;

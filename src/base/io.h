@@ -46,6 +46,8 @@ DOR_MUST dor_status dor_io_mkdirs(const char *path);              /* like mkdir 
 DOR_MUST dor_status dor_io_probe(const char *dir);                /* create, fsync, rename, delete: is the folder usable? */
 DOR_MUST dor_status dor_io_remove(const char *path);              /* a file; missing is fine */
 DOR_MUST dor_status dor_io_remove_tree(const char *path);
+DOR_MUST dor_status dor_io_remove_empty(const char *path);        /* a folder, if nothing is in it */
+DOR_MUST dor_status dor_io_move(const char *from, const char *to); /* within one file system; replaces `to`; its folder is synced */
 bool dor_io_exists(const char *path);
 bool dor_io_is_dir(const char *path);
 

@@ -67,6 +67,8 @@ DOR_MUST dor_status dor_cli_device(const dor_cli *c, bool look, const struct dor
 DOR_MUST dor_status dor_cli_need_out(const dor_cli *c, const char *what);
 /* Refuse a file or folder that is not there. errors USAGE */
 DOR_MUST dor_status dor_cli_must_exist(const char *path);
+/* Refuse a file that could not be written when its time comes: no such folder, or none that takes files; the path is a folder. errors USAGE, IO */
+DOR_MUST dor_status dor_cli_can_write(const char *path);
 /* Refuse to replace a file unless --force. */
 DOR_MUST dor_status dor_cli_may_write(const dor_cli *c, const char *path);
 

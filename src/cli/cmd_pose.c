@@ -77,13 +77,14 @@ static dor_status choose_form(job *j)
   const char *dot = strrchr(j->c->out, '.');
   for (int i = 0; i < 3; i++) {
     j->form = (dor_pose_form)i;
-    if (dot && !strcmp(dot, ends[i])) return dor_cli_may_write(j->c, j->c->out);
+    if (dot && !strcmp(dot, ends[i])) return DOR_OK;
   }
   return DOR_FAIL(USAGE, "-o %s: people go to FILE.csv, as COCO's results to FILE.json, or as clips of a cohort to FILE.h5", j->c->out);
 }
 
 /* ---- the pictures and videos ---- */
 
+/* name: of one in a cohort, NULL: dor_pose_names gives it */
 static dor_status add(job *j, const char *path, const char *name)
 {
   if (j->n == j->cap) {
@@ -92,7 +93,8 @@ static dor_status add(job *j, const char *path, const char *name)
     DOR_NEED(grown, NOMEM, "a list of %d pictures", cap);
     j->at = grown, j->cap = cap;
   }
-  j->at[j->n] = (entry){dor_arena_str(&j->c->arena, path), dor_arena_str(&j->c->arena, name), j->n + 1, dor_video_name(name), -1, 1};
+  j->at[j->n] = (entry){.path = dor_arena_str(&j->c->arena, path), .name = name ? dor_arena_str(&j->c->arena, name) : "", .id = j->n + 1,
+                        .video = dor_video_name(path), .recording = -1, .frames = 1};
   DOR_NEED(j->at[j->n].path && j->at[j->n].name, NOMEM, "a list of pictures");
   j->n_videos += j->at[j->n++].video;
   return DOR_OK;
@@ -107,7 +109,7 @@ static dor_status add_folder(job *j, const char *folder)
   int32_t before = j->n;
   DOR_TRY(dor_io_list(&j->c->arena, folder, &names, &n));
   for (size_t i = 0; i < n; i++)
-    if (wanted(names[i])) DOR_TRY(add(j, dor_path_join(&j->c->arena, folder, names[i]), names[i]));
+    if (wanted(names[i])) DOR_TRY(add(j, dor_path_join(&j->c->arena, folder, names[i]), NULL));
   DOR_NEED(j->n > before, USAGE, "%s: no pictures in this folder (.png, .jpg, .jpeg), and no videos (.mp4, .mov, .m4v, .mkv, .webm, .avi)", folder);
   return DOR_OK;
 }
@@ -134,10 +136,9 @@ static dor_status add_cohort(job *j, const char *path)
 
 static dor_status add_any(job *j, const char *path)
 {
-  const char *slash = strrchr(path, '/');
   DOR_TRY(dor_cli_must_exist(path));
   if (dor_io_is_dir(path)) return add_folder(j, path);
-  if (wanted(path)) return add(j, path, slash ? slash + 1 : path);
+  if (wanted(path)) return add(j, path, NULL);
   if (is_cohort(path)) return add_cohort(j, path);
   return DOR_FAIL(USAGE, "%s: neither a picture (.png, .jpg, .jpeg) nor a video (.mp4, .mov, .m4v, .mkv, .webm, .avi) nor a folder of them, nor a "
                          "cohort's config or manifest (.cfg, .csv)", path);
@@ -164,7 +165,7 @@ static dor_status plan(job *j)
     if (s && !may_skip(j, s)) return s;
     j->total = j->total < 0 || e->frames < 0 ? -1 : j->total + e->frames;
   }
-  return j->c->overlay ? dor_pose_video_overlays(j) : DOR_OK;
+  return DOR_OK;
 }
 
 /* ---- ids of COCO ---- */
@@ -175,38 +176,68 @@ static const char *base_name(const char *path)
   return slash ? slash + 1 : path;
 }
 
+/* The image whose file's path ends the picture's; else one of its name, in whatever folder. */
+static int32_t image_of(const dor_coco *c, const entry *e)
+{
+  const size_t n = strlen(e->address);
+  for (int32_t i = 0; i < c->n_images; i++) {
+    const size_t m = strlen(c->image[i].file);
+    if (m < n && e->address[n - m - 1] == '/' && !strcmp(e->address + n - m, c->image[i].file)) return i;
+  }
+  for (int32_t i = 0; i < c->n_images; i++)
+    if (!strcmp(base_name(c->image[i].file), base_name(e->path))) return i;
+  return -1;
+}
+
 static dor_status ids_of_annotations(job *j)
 {
   int32_t category;
   DOR_TRY(dor_coco_read(&j->truth, j->own.annotations));
   DOR_TRY(dor_coco_person(&j->truth, NULL, &category));
   j->category = j->truth.category[category].id;
+  const entry **of = dor_arena_alloc(&j->c->arena, ((size_t)j->truth.n_images + 1) * sizeof *of);
+  DOR_NEED(of, NOMEM, "%d images", j->truth.n_images);
   for (int32_t i = 0; i < j->n; i++) {
-    int32_t k = 0;
-    while (k < j->truth.n_images && strcmp(base_name(j->truth.image[k].file), j->at[i].name)) k++;
-    DOR_NEED(k < j->truth.n_images, DATA, "%s: no image is called '%s'", j->own.annotations, j->at[i].name);
+    const int32_t k = image_of(&j->truth, &j->at[i]);
+    DOR_NEED(k >= 0, DATA, "%s: no image is called '%s'", j->own.annotations, base_name(j->at[i].path));
+    DOR_NEED(!of[k], DATA, "%s and %s: both would be image %lld ('%s') of %s", of[k]->path, j->at[i].path, (long long)j->truth.image[k].id,
+             j->truth.image[k].file, j->own.annotations);
+    of[k] = &j->at[i];
     j->at[i].id = j->truth.image[k].id;
   }
   return DOR_OK;
 }
 
-/* 000000000785.jpg is image 785, where all names are such numbers. */
-static void ids_of_names(job *j)
+static int by_id(const void *a, const void *b)
 {
-  for (int32_t pass = 0; pass < 2; pass++)
-    for (int32_t i = 0; i < j->n; i++) {
-      size_t digits = strspn(j->at[i].name, "0123456789");
-      if (j->at[i].video || !digits || digits > 15 || j->at[i].name[digits] != '.') return;
-      if (pass) j->at[i].id = strtoll(j->at[i].name, NULL, 10);
-    }
+  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* 000000000785.jpg is image 785, where all names are such numbers, and no two the same. */
+static dor_status ids_of_names(job *j)
+{
+  int64_t *id = dor_arena_alloc(&j->c->arena, 2 * ((size_t)j->n + 1) * sizeof *id), *sorted = id + j->n;
+  DOR_NEED(id, NOMEM, "ids of %d pictures", j->n);
+  for (int32_t i = 0; i < j->n; i++) {
+    size_t digits = strspn(j->at[i].name, "0123456789");
+    if (j->at[i].video || !digits || digits > 15 || j->at[i].name[digits] != '.' || strchr(j->at[i].name, '/')) return DOR_OK;
+    id[i] = sorted[i] = strtoll(j->at[i].name, NULL, 10);
+  }
+  qsort(sorted, (size_t)j->n, sizeof *sorted, by_id);
+  for (int32_t i = 1; i < j->n; i++)
+    if (sorted[i] == sorted[i - 1]) return DOR_OK;
+  for (int32_t i = 0; i < j->n; i++) j->at[i].id = id[i];
+  j->counted = false;
+  return DOR_OK;
 }
 
 static dor_status number(job *j)
 {
   j->category = 1;
   if (*j->own.annotations) return ids_of_annotations(j);
-  if (j->form == DOR_POSE_COCO) ids_of_names(j);
-  return DOR_OK;
+  j->counted = true;
+  return j->form == DOR_POSE_COCO ? ids_of_names(j) : DOR_OK;
 }
 
 /* ---- work ---- */
@@ -266,8 +297,9 @@ static dor_status overlay(const job *j, const entry *e, dor_picture *p, const do
   const dor_finder_facts *f = dor_finder_about(j->finder);
   dor_draw_people(p, f->keypoints, people->n, people->joint, (float)j->own.least);
   if (f->synthetic) dor_draw_synthetic(p);
-  const char *dot = strrchr(e->name, '.'), *path = dor_arena_fmt(&a, "%s/%.*s.png", j->c->overlay, (int)(dot - e->name), e->name);
-  dor_status s = path ? dor_picture_write(path, p) : DOR_FAIL(NOMEM, "a path");
+  const char *path;
+  dor_status s = dor_pose_overlay_path(j, e, &a, &path);
+  if (!s) s = dor_picture_write(path, p);
   dor_arena_release(&a);
   return s;
 }
@@ -280,7 +312,7 @@ void dor_pose_rows(job *j, const dor_pose_frame *f)
 
 static dor_status take(job *j, const entry *e, dor_picture *p, const dor_people *people)
 {
-  dor_pose_frame f = {.file = e->name, .frame = -1, .image_id = e->id + j->more_ids, .category_id = j->category,
+  dor_pose_frame f = {.file = e->name, .say_file = j->counted, .frame = -1, .image_id = e->id + j->more_ids, .category_id = j->category,
                       .synthetic = dor_finder_about(j->finder)->synthetic, .people = people};
   dor_pose_rows(j, &f);
   j->people += people->n, j->empty += !people->n;
@@ -335,7 +367,8 @@ static dor_status find(job *j)
   j->began = dor_clock_s();
   while (j->done < j->n) DOR_TRY(j->at[j->done].video ? run_video(j) : run_batch(j, picture, index, people));
   dor_output_redraw("");
-  return j->form == DOR_POSE_CLIPS ? write_clips(j) : write_text(j);
+  DOR_TRY(j->form == DOR_POSE_CLIPS ? write_clips(j) : write_text(j));
+  return dor_pose_put_overlays(j);
 }
 
 /* ---- the report ---- */
@@ -378,9 +411,11 @@ static dor_status work(job *j)
   DOR_TRY(settings(j));
   DOR_TRY(dor_cli_must_exist(j->c->arg[0]));
   DOR_TRY(list(j));
+  DOR_TRY(dor_pose_names(j));
+  DOR_TRY(dor_pose_places(j));
   DOR_TRY(plan(j));
   DOR_TRY(number(j));
-  if (j->c->overlay) DOR_TRY(dor_io_mkdirs(j->c->overlay));
+  DOR_TRY(dor_pose_stage(j));
   const dor_backend *backend;
   DOR_TRY(dor_cli_device(j->c, false, &backend));
   DOR_TRY(dor_finder_open(&j->finder, j->c->arg[0], &j->cfg, backend));
@@ -398,6 +433,7 @@ static dor_status run(dor_cli *c)
   job j = {.c = c};
   dor_status s = work(&j);
   dor_output_redraw("");
+  dor_pose_unstage(&j);
   dor_finder_close(j.finder);
   dor_clips_release(&j.clips);
   dor_coco_release(&j.truth);

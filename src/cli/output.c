@@ -199,6 +199,22 @@ dor_status dor_cli_must_exist(const char *path)
   return DOR_OK;
 }
 
+dor_status dor_cli_can_write(const char *path)
+{
+  dor_arena a = {0};
+  char shown[512], why[512];
+  const char *folder = dor_path_dir(&a, path);
+  dor_printable(path, shown, sizeof shown);
+  dor_status s = !folder ? DOR_FAIL(NOMEM, "a path") : dor_io_is_dir(path) ? DOR_FAIL(USAGE, "%s is a folder; a file is wanted", shown) : DOR_OK;
+  if (!s && *folder && !dor_io_is_dir(folder)) s = DOR_FAIL(USAGE, "%s: no such folder as %s", shown, folder);
+  if (!s && dor_io_probe(*folder ? folder : ".")) {
+    snprintf(why, sizeof why, "%s", dor_errmsg());
+    s = DOR_FAIL(IO, "%s: its folder takes no files: %s", shown, why);
+  }
+  dor_arena_release(&a);
+  return s;
+}
+
 dor_status dor_cli_may_write(const dor_cli *c, const char *path)
 {
   DOR_NEED(c->force || c->dry_run || !dor_io_exists(path), USAGE, "%s is there already; --force replaces it", path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What `dorsum pose` is at: shared by its two parts, pictures (cmd_pose.c) and
- * videos (pose_video.c). */
+ * What `dorsum pose` is at: shared by its parts, pictures (cmd_pose.c), videos
+ * (pose_video.c), and names and places (pose_place.c). */
 #ifndef DOR_CLI_POSE_JOB_H
 #define DOR_CLI_POSE_JOB_H
 
@@ -18,7 +18,9 @@ typedef struct dor_pose_own { /* keys beside dor_pose_keys and dor_track_keys */
 } dor_pose_own;
 
 typedef struct dor_pose_entry {
-  const char *path, *name;     /* name: as the output says it */
+  const char *path, *name;     /* name: as the output says it, the end of the address that tells it from all others */
+  const char *address;         /* its path with the folder as it really is */
+  const char *overlay;         /* where it is drawn, below the overlays' folder; NULL: it is not */
   int64_t id;                  /* of the picture; of a video's first frame */
   bool video;
   int32_t recording;           /* which of a cohort's it is; -1: of none */
@@ -42,6 +44,8 @@ typedef struct dor_pose_job {
   int64_t people, rows, empty;
   int64_t seen, total;         /* pictures and frames; total by the headers, -1: not said */
   int64_t more_ids;            /* ids that the frames of videos took beside one each */
+  bool counted;                /* ids of COCO results count on: rows say the file */
+  const char *stage, *made;    /* where overlays wait; the first folder that was made for them; NULL: none */
   dor_finder *finder;
   dor_str text;
   double began, told;
@@ -55,8 +59,17 @@ void dor_pose_rows(dor_pose_job *j, const dor_pose_frame *f);
 
 /* Read a video's header into *e, and refuse what the network cannot look at. */
 DOR_MUST dor_status dor_pose_video_plan(const dor_pose_job *j, dor_pose_entry *e);
-/* Refuse to begin where two overlays would have one name, or one is there already. */
-DOR_MUST dor_status dor_pose_video_overlays(const dor_pose_job *j);
+/* Give every picture and video a name that no other has: the file's, with as many folders before it as that takes. errors USAGE: a file given twice */
+DOR_MUST dor_status dor_pose_names(dor_pose_job *j);
+/* Refuse to begin where a result could not be written, or would take the place of another, of what is there already (unless --force) or of
+ * what is read (in any case). errors USAGE, IO */
+DOR_MUST dor_status dor_pose_places(dor_pose_job *j);
+/* Overlays: make the folder where they wait; where one is written; put all in place; and, whatever came before, leave nothing behind. */
+DOR_MUST dor_status dor_pose_stage(dor_pose_job *j);
+DOR_MUST dor_status dor_pose_overlay_path(const dor_pose_job *j, const dor_pose_entry *e, dor_arena *a, const char **path);
+DOR_MUST dor_status dor_pose_put_overlays(dor_pose_job *j);
+void dor_pose_unstage(const dor_pose_job *j);
+
 /* A video from its first frame to its rows and its overlay. errors DATA also where nobody is seen */
 DOR_MUST dor_status dor_pose_video(dor_pose_job *j, const dor_pose_entry *e);
 

@@ -2,11 +2,9 @@
 #include "cli/pose_job.h"
 
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/io.h"
 #include "base/mem.h"
 #include "pose/draw.h"
 #include "pose/resize.h"
@@ -38,32 +36,6 @@ dor_status dor_pose_video_plan(const dor_pose_job *j, dor_pose_entry *e)
   }
   const double about = v.n_frames > 0 ? (double)v.n_frames : v.fps * v.duration_s;
   e->frames = about > 0 && about < 1e9 ? llround(about) : -1;
-  return DOR_OK;
-}
-
-static const char *overlay_of(dor_arena *a, const dor_pose_job *j, const dor_pose_entry *e)
-{
-  const char *dot = strrchr(e->name, '.');
-  return dor_arena_fmt(a, "%s/%.*s_pose.mp4", j->c->overlay, (int)(dot - e->name), e->name);
-}
-
-static bool same_stem(const char *a, const char *b)
-{
-  const ptrdiff_t n = strrchr(a, '.') - a;
-  return n == strrchr(b, '.') - b && !strncmp(a, b, (size_t)n);
-}
-
-dor_status dor_pose_video_overlays(const dor_pose_job *j)
-{
-  for (int32_t i = 0; i < j->n; i++) {
-    if (!j->at[i].video) continue;
-    const char *path = overlay_of(&j->c->arena, j, &j->at[i]);
-    DOR_NEED(path, NOMEM, "a path");
-    DOR_TRY(dor_cli_may_write(j->c, path));
-    for (int32_t k = 0; k < i; k++)
-      DOR_NEED(!j->at[k].video || !same_stem(j->at[k].name, j->at[i].name), USAGE, "%s and %s: both overlays would be %s", j->at[k].path, j->at[i].path,
-               path);
-  }
   return DOR_OK;
 }
 
@@ -188,8 +160,8 @@ static dor_status film(const shot *s, dor_video *v, const char *path, dor_pictur
 static dor_status overlay(shot *s)
 {
   dor_video *v;
-  const char *path = overlay_of(&s->a, s->j, s->e);
-  DOR_NEED(path, NOMEM, "a path");
+  const char *path;
+  DOR_TRY(dor_pose_overlay_path(s->j, s->e, &s->a, &path));
   DOR_TRY(dor_video_open(s->e->path, &v));
   const dor_video_info *i = dor_video_of(v);
   dor_picture p = {.h = i->h, .w = i->w, .c = 3, .pixels = dor_arena_alloc(&s->a, (size_t)i->h * (size_t)i->w * 3)};

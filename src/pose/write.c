@@ -64,9 +64,10 @@ static void real(dor_str *out, float x) { dor_str_real(out, isfinite(x) ? (doubl
 
 static void place(const dor_pose_frame *f, dor_str *out)
 {
-  if (f->frame < 0) return;
+  if (f->frame < 0 && !f->say_file) return;
   dor_str_add(out, ", \"file\": ");
   dor_str_json(out, f->file);
+  if (f->frame < 0) return;
   dor_str_fmt(out, ", \"frame\": %lld, \"time_s\": ", (long long)f->frame);
   dor_str_real(out, f->time_s);
 }

@@ -12,6 +12,7 @@
 
 typedef struct dor_pose_frame { /* a picture, or a frame of a video */
   const char *file;
+  bool say_file;               /* in COCO results of a picture too, whose id says nothing */
   int64_t frame;               /* from 0; -1: a picture */
   double time_s;               /* of a frame */
   int64_t image_id, category_id; /* in COCO results */
@@ -27,7 +28,7 @@ void dor_pose_csv_head(const dor_keypoints *k, dor_str *out);
 void dor_pose_csv(const dor_pose_frame *f, dor_str *out);
 
 /* Detections, a line each, without the list's brackets; *n counts them, so that commas stand right. Joints not found are 0, 0, 0. Of a
- * video also file, frame and time_s. */
+ * video also file, frame and time_s, and of the one who is followed `filled`. */
 void dor_pose_coco(const dor_pose_frame *f, int64_t *n, dor_str *out);
 
 #endif

@@ -28,6 +28,30 @@ r = json.load(open(sys.argv[1]))
 assert r and {d["image_id"] for d in r} <= {1, 2} and all(len(d["keypoints"]) == 51 and d["stamp"] == "SYNTHETIC" for d in r)
 PY
 
+# names tell files apart, and ids count where numbers would be one; a file is looked at once
+mkdir -p "$tmp/two/p1" "$tmp/two/p2"; cp "$tmp/a.png" "$tmp/two/p1/1.png"; cp "$tmp/b.png" "$tmp/two/p2/1.png"
+expect 0 run "$tmp/some.safetensors" "$tmp/two/p1" "$tmp/two/p2" -o "$tmp/two.csv" --overlay "$tmp/ov"
+grep -q '^p1/1.png,' "$tmp/two.csv" && grep -q '^p2/1.png,' "$tmp/two.csv" || fail "two pictures of one name"
+[ -s "$tmp/ov/p1/1.png" ] && [ -s "$tmp/ov/p2/1.png" ] && [ "$(find "$tmp/ov" -type f | wc -l)" = 2 ] || fail "overlays of two pictures of one name"
+expect 0 run "$tmp/some.safetensors" "$tmp/two/p1" "$tmp/two/p2" -o "$tmp/two.json"
+python3 -c 'import json,sys; r=json.load(open(sys.argv[1])); assert {(d["image_id"], d["file"]) for d in r} == {(1, "p1/1.png"), (2, "p2/1.png")}' "$tmp/two.json" ||
+  fail "ids of two pictures of one name"
+expect 2 run "$tmp/some.safetensors" "$tmp/in" "$tmp/in/../in/b.png" -o "$tmp/x.csv"; says "one file, given twice"
+
+# an overlay takes the place of no other, of nothing that is there, and never of what is looked at
+mkdir "$tmp/pair"; cp "$tmp/a.png" "$tmp/pair/a.png"; ffmpeg -v error -nostdin -i "$tmp/a.png" "$tmp/pair/a.jpg" 2>"$tmp/none" || cp "$tmp/a.png" "$tmp/pair/a.jpg"
+expect 2 run "$tmp/some.safetensors" "$tmp/pair" -o "$tmp/x.csv" --overlay "$tmp/pairs"; says "both overlays would be .*pairs/a.png"
+expect 2 run "$tmp/some.safetensors" "$tmp/in" -o "$tmp/x.csv" --overlay "$tmp/drawn"; says "drawn/a.png is there already"
+expect 0 run "$tmp/some.safetensors" "$tmp/in" -o "$tmp/again.csv" --overlay "$tmp/drawn" --force
+expect 2 run "$tmp/some.safetensors" "$tmp/in" -o "$tmp/x.csv" --overlay "$tmp/in" --force; says "a.png is itself looked at"
+cmp -s "$tmp/a.png" "$tmp/in/a.png" || fail "a picture was replaced by its overlay"
+
+# places that take no file are found before the work
+expect 2 run "$tmp/some.safetensors" "$tmp/a.png" -o "$tmp/nowhere/x.csv"; says "no such folder"
+expect 5 run "$tmp/some.safetensors" "$tmp/a.png" -o /proc/x.csv; says "takes no files"
+expect 5 run "$tmp/some.safetensors" "$tmp/a.png" -o "$tmp/x.csv" --overlay /proc/drawn
+expect 2 run "$tmp/some.safetensors" "$tmp/a.png" -o "$tmp/people.csv" flipp=true; says "did you mean 'flip'"
+
 # nobody there: an answer, not an error
 expect 0 run "$tmp/none.safetensors" "$tmp/a.png" -o "$tmp/nobody.csv"; says "0 people in 1 pictures, 1 of them without anybody"
 [ "$(wc -l <"$tmp/nobody.csv")" = 1 ] || fail "rows without anybody"
@@ -37,8 +61,8 @@ expect 0 run "$tmp/none.safetensors" "$tmp/a.png" -o "$tmp/nobody.json"
 # pictures that cannot be used: named, and nothing is written
 : >"$tmp/empty.jpg"
 for bad in cut.png empty.jpg strip.png; do
-  expect 3 run "$tmp/some.safetensors" "$tmp/a.png" "$tmp/$bad" -o "$tmp/bad.csv"; says "$bad: "
-  [ ! -e "$tmp/bad.csv" ] || fail "$bad left a file behind"
+  expect 3 run "$tmp/some.safetensors" "$tmp/a.png" "$tmp/$bad" -o "$tmp/bad.csv" --overlay "$tmp/left/over"; says "$bad: "
+  [ ! -e "$tmp/bad.csv" ] && [ ! -e "$tmp/left" ] || fail "$bad left something behind"
 done
 expect 0 run "$tmp/some.safetensors" "$tmp/cut.png" "$tmp/a.png" -o "$tmp/rest.csv" skip=true
 says "left out: .*cut.png"; says "left out: 1 pictures"; grep -q '^a.png,' "$tmp/rest.csv" || fail "the other picture is not there"

@@ -93,12 +93,13 @@ expect 2 run "$w" "$tmp/filmed/cohort.cfg" -o "$tmp/x.h5"; says "S002_forward.mp
 : >"$tmp/empty.mp4"
 cp "$tmp/a.png" "$tmp/painted.mp4"
 expect 3 run "$tmp/none.safetensors" "$tmp/gap.mp4" -o "$tmp/x.csv" --overlay "$tmp/undrawn"; says "gap.mp4: nobody is seen in any of its 9 frames"
-[ -z "$(ls "$tmp/undrawn")" ] || fail "an overlay of nobody"
+[ ! -e "$tmp/undrawn" ] || fail "an overlay of nobody"
 for bad in empty.mp4 painted.mp4; do
   expect 3 run "$w" "$tmp/gap.mp4" "$tmp/$bad" -o "$tmp/x.csv"; says "$bad: "
 done
 head -c 2500 "$tmp/in/a.mp4" >"$tmp/cut.mp4"
-expect 3 run "$w" "$tmp/cut.mp4" -o "$tmp/x.csv"; says "cut.mp4: "
+expect 3 run "$w" "$tmp/gap.mp4" "$tmp/cut.mp4" -o "$tmp/x.csv" --overlay "$tmp/undrawn"; says "cut.mp4: "
+[ ! -e "$tmp/undrawn" ] || fail "the overlay of a video before a damaged one"
 expect 2 run "$w" "$tmp/gap.mp4" -o "$tmp/x.csv" annotations="$tmp/all.json"; says "this is a video"
 [ ! -e "$tmp/x.csv" ] && [ ! -e "$tmp/x.h5" ] || fail "a refused run wrote a file"
 expect 0 run "$w" "$tmp/empty.mp4" "$tmp/gap.mp4" "$tmp/cut.mp4" -o "$tmp/rest.csv" skip=true; says "left out: .*empty.mp4"; says "left out: 2 pictures and videos"
