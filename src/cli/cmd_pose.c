@@ -24,6 +24,7 @@ static const dor_key own_keys[] = {
 #define KEYS_OF dor_pose_own
 #include "base/keys_rows.h"
     KEY_TEXT(annotations, "", "COCO file whose image ids the results take, by file name; pictures as they are stored")
+    KEY_TEXTS(names, "", "the joints of weights that have no record of them, in the order of their channels")
     KEY_BOOL(skip, false, "pictures and videos that cannot be used are named and left out; else the first ends the program")
     KEY_BOOL(single, false, "videos: one person, followed through time, gaps filled and flagged, smoothed; keys of `pose, single=true`")
     KEY_REAL(least, 0.05, 0, 1, "", "overlay: joints with a higher score are drawn")
@@ -51,12 +52,26 @@ static dor_status load(job *j, const dor_tree *root, const dor_key *keys, void *
   return dor_schema_load(keys, obj, root, others(keys, names, 64), &j->c->arena);
 }
 
+/* The finder takes a list of names in place of a set's. */
+static dor_status take_names(job *j)
+{
+  const dor_texts *n = &j->own.names;
+  DOR_NEED(!n->n || !*j->cfg.keypoints, CONFIG, "command line: names says the joints, and keypoints = '%s' too", j->cfg.keypoints);
+  for (int32_t i = 0; i < n->n; i++) {
+    DOR_NEED(!strchr(n->v[i], ','), CONFIG, "command line: names: '%s' has a comma in it", n->v[i]);
+    j->cfg.keypoints = dor_arena_fmt(&j->c->arena, "%s%s%s", j->cfg.keypoints, n->v[i], i + 1 < n->n || n->n == 1 ? "," : "");
+    DOR_NEED(j->cfg.keypoints, NOMEM, "names of %d joints", n->n);
+  }
+  return DOR_OK;
+}
+
 static dor_status settings(job *j)
 {
   dor_tree root = {.type = DOR_TREE_GROUP, .file = "command line"};
   for (int32_t i = 0; i < j->c->n_assign; i++) DOR_TRY(dor_tree_assign(&j->c->arena, &root, j->c->assign[i]));
   DOR_TRY(load(j, &root, dor_pose_keys, &j->cfg));
   DOR_TRY(load(j, &root, own_keys, &j->own));
+  DOR_TRY(take_names(j));
   j->own.single = j->own.single || j->form == DOR_POSE_CLIPS;
   DOR_NEED(*j->own.name && !strpbrk(j->own.name, "/.") && dor_is_utf8(j->own.name), CONFIG, "command line: name = '%s': a word is wanted, without '/' and '.'",
            j->own.name);
@@ -247,6 +262,10 @@ void dor_pose_tell(job *j, int64_t seen)
   double now = dor_clock_s(), spent = now - j->began;
   const int64_t tenth = j->total > 0 ? 10 * seen / j->total : seen / 100;
   char line[160], left[32], of[32] = "";
+  if (dor_finder_bytes(j->finder) > j->planned) {
+    j->planned = dor_finder_bytes(j->finder);
+    dor_say(j->c, "the network's memory: %.0f MiB planned", (double)j->planned / 1048576);
+  }
   if (dor_output_redraws() ? now - j->told < 0.1 : tenth == j->told_tenth || seen == j->total) return;
   j->told = now, j->told_tenth = tenth;
   dor_cli_time(seen && j->total >= seen ? spent / (double)seen * (double)(j->total - seen) : -1, left);
@@ -291,15 +310,23 @@ static dor_status read_batch(job *j, dor_picture *picture, int32_t *index, int32
   return DOR_OK;
 }
 
-static dor_status overlay(const job *j, const entry *e, dor_picture *p, const dor_people *people)
+const char *dor_pose_stamp(job *j, bool synthetic)
+{
+  j->synthetic = j->synthetic || synthetic;
+  return synthetic ? j->stamp_made : j->stamp;
+}
+
+const char *dor_pose_tag(dor_arena *a, const char *stamp) { return *stamp ? dor_arena_fmt(a, "%s: joints by dorsum pose", stamp) : NULL; }
+
+static dor_status overlay(const job *j, const entry *e, dor_picture *p, const char *stamp, const dor_people *people)
 {
   dor_arena a = {0};
   const dor_finder_facts *f = dor_finder_about(j->finder);
   dor_draw_people(p, f->keypoints, people->n, people->joint, (float)j->own.least);
-  if (f->synthetic) dor_draw_synthetic(p);
+  if (strstr(stamp, "SYNTHETIC")) dor_draw_synthetic(p);
   const char *path;
   dor_status s = dor_pose_overlay_path(j, e, &a, &path);
-  if (!s) s = dor_picture_write(path, p);
+  if (!s) s = dor_picture_write(path, p, dor_pose_tag(&a, stamp));
   dor_arena_release(&a);
   return s;
 }
@@ -313,11 +340,11 @@ void dor_pose_rows(job *j, const dor_pose_frame *f)
 static dor_status take(job *j, const entry *e, dor_picture *p, const dor_people *people)
 {
   dor_pose_frame f = {.file = e->name, .say_file = j->counted, .frame = -1, .image_id = e->id + j->more_ids, .category_id = j->category,
-                      .synthetic = dor_finder_about(j->finder)->synthetic, .people = people};
+                      .stamp = dor_pose_stamp(j, p->synthetic || j->truth.synthetic), .people = people};
   dor_pose_rows(j, &f);
-  j->people += people->n, j->empty += !people->n;
+  j->people += people->n, j->empty += !people->n, j->taken++;
   DOR_TRY(dor_str_status(&j->text));
-  return j->c->overlay ? overlay(j, e, p, people) : DOR_OK;
+  return j->c->overlay ? overlay(j, e, p, f.stamp, people) : DOR_OK;
 }
 
 static dor_status run_batch(job *j, dor_picture *picture, int32_t *index, dor_people *people)
@@ -336,7 +363,7 @@ static dor_status run_batch(job *j, dor_picture *picture, int32_t *index, dor_pe
 static dor_status run_video(job *j)
 {
   dor_status s = dor_pose_video(j, &j->at[j->done++]);
-  if (!s || !may_skip(j, s)) return s;
+  if (!s || !(may_skip(j, s) || (j->own.skip && s == DOR_E_CONFIG))) return s; /* a rate that only its frames tell */
   leave_out(j);
   return DOR_OK;
 }
@@ -344,7 +371,8 @@ static dor_status run_video(job *j)
 static dor_status write_clips(job *j)
 {
   const dor_finder_facts *f = dor_finder_about(j->finder);
-  const dor_clips_facts facts = {.name = j->own.name, .keypoints = f->keypoints, .weights_sha256 = f->sha256, .synthetic = j->synthetic};
+  const dor_clips_facts facts = {.name = j->own.name, .keypoints = f->keypoints, .weights_sha256 = f->sha256,
+                                 .stamp = j->synthetic ? j->stamp_made : j->stamp};
   return dor_clips_write(&j->clips, &facts, j->c->out);
 }
 
@@ -365,7 +393,10 @@ static dor_status find(job *j)
   if (j->form == DOR_POSE_COCO) dor_str_add(&j->text, "[");
   if (j->form == DOR_POSE_CSV) dor_pose_csv_head(dor_finder_about(j->finder)->keypoints, &j->text);
   j->began = dor_clock_s();
-  while (j->done < j->n) DOR_TRY(j->at[j->done].video ? run_video(j) : run_batch(j, picture, index, people));
+  while (j->done < j->n) {
+    DOR_NEED(!dor_stop_requested(), STOPPED, "stopped after %d of %d pictures and videos", j->done, j->n);
+    DOR_TRY(j->at[j->done].video ? run_video(j) : run_batch(j, picture, index, people));
+  }
   dor_output_redraw("");
   DOR_TRY(j->form == DOR_POSE_CLIPS ? write_clips(j) : write_text(j));
   return dor_pose_put_overlays(j);
@@ -377,7 +408,7 @@ static void say_weights(const job *j)
 {
   const dor_finder_facts *f = dor_finder_about(j->finder);
   dor_say(j->c, "weights %.12s: %lld parameters, %s; %s", f->sha256, (long long)f->n_params, f->keypoints->name, f->record);
-  if (f->synthetic) dor_say(j->c, "SYNTHETIC: what these weights find bears that stamp");
+  if (*f->stamp) dor_say(j->c, "%s: what these weights find bears that stamp", f->stamp);
 }
 
 static void say_done(const job *j)
@@ -385,7 +416,7 @@ static void say_done(const job *j)
   const dor_finder_times *t = dor_finder_time(j->finder);
   double n = t->pictures ? (double)t->pictures : 1;
   dor_say(j->c, "wrote %s: %lld %s in %lld %s, %lld of them without anybody%s", j->c->out, (long long)j->people, j->own.single ? "sightings" : "people",
-          (long long)t->pictures, j->n_videos ? "frames" : "pictures", (long long)j->empty,
+          (long long)j->taken, j->n_videos ? "frames" : "pictures", (long long)j->empty,
           j->form == DOR_POSE_COCO ? "; image ids: see dorsum pose --help" : "");
   if (j->skipped) dor_say(j->c, "left out: %d %s that cannot be used", j->skipped, j->n_videos ? "pictures and videos" : "pictures");
   dor_say(j->c, "a %s: network %.3f s, maps %.3f s, people %.3f s; programs %.1f s in all, %.0f MiB planned", j->n_videos ? "frame" : "picture",
@@ -399,10 +430,18 @@ static void print_json(const job *j)
   const dor_finder_times *t = dor_finder_time(j->finder);
   const dor_finder_facts *f = dor_finder_about(j->finder);
   dor_out_json(json_pack("{s:o, s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:i, s:f, s:f, s:f, s:f, s:f, s:I}", "out", dor_json_text(j->c->out),
-                         "weights_sha256", f->sha256, "keypoints", f->keypoints->name, "stamp", f->synthetic ? "SYNTHETIC" : "", "size", f->size, "pictures",
-                         (json_int_t)t->pictures, "people", (json_int_t)j->people, "empty", (json_int_t)j->empty, "skipped", j->skipped, "seconds",
+                         "weights_sha256", f->sha256, "keypoints", f->keypoints->name, "stamp", j->synthetic ? j->stamp_made : j->stamp, "size", f->size,
+                         "pictures", (json_int_t)j->taken, "people", (json_int_t)j->people, "empty", (json_int_t)j->empty, "skipped", j->skipped, "seconds",
                          dor_clock_s() - j->began, "build_s", t->build_s, "network_s", t->net_s, "maps_s", t->aggregate_s, "people_s", t->group_s,
                          "planned_bytes", (json_int_t)dor_finder_bytes(j->finder)));
+}
+
+static dor_status take_stamps(job *j)
+{
+  j->stamp = dor_finder_about(j->finder)->stamp;
+  j->stamp_made = strstr(j->stamp, "SYNTHETIC") ? j->stamp : dor_arena_fmt(&j->c->arena, "SYNTHETIC%s%s", *j->stamp ? " " : "", j->stamp);
+  DOR_NEED(j->stamp_made, NOMEM, "a stamp");
+  return DOR_OK;
 }
 
 static dor_status work(job *j)
@@ -416,11 +455,12 @@ static dor_status work(job *j)
   DOR_TRY(plan(j));
   DOR_TRY(number(j));
   DOR_TRY(dor_pose_stage(j));
+  dor_catch_signals();
   const dor_backend *backend;
   DOR_TRY(dor_cli_device(j->c, false, &backend));
   DOR_TRY(dor_finder_open(&j->finder, j->c->arg[0], &j->cfg, backend));
   say_weights(j);
-  j->synthetic = dor_finder_about(j->finder)->synthetic;
+  DOR_TRY(take_stamps(j));
   if (j->form == DOR_POSE_CLIPS) DOR_TRY(dor_clips_name(&j->clips));
   DOR_TRY(find(j));
   if (j->c->json) print_json(j);
@@ -433,6 +473,7 @@ static dor_status run(dor_cli *c)
   job j = {.c = c};
   dor_status s = work(&j);
   dor_output_redraw("");
+  if (s == DOR_E_STOPPED) dor_say(c, "nothing was written; next: the same command from the start");
   dor_pose_unstage(&j);
   dor_finder_close(j.finder);
   dor_clips_release(&j.clips);
@@ -456,11 +497,12 @@ const dor_command dor_command_pose = {
             "COCO's list of results: image ids are those of `annotations`, else the numbers that the pictures are called by (000000000785.jpg),\n"
             "else 1, 2, ... in the order given. A picture without anybody adds nothing. A picture that cannot be read ends the program with\n"
             "exit code 3 and nothing is written; skip=true names it and goes on; so does a video in which nobody is seen. Rows of videos carry\n"
-            "frame (from 0) and time_s; in FILE.json a frame takes an id like a picture. single=true follows the largest (person=central: the most\n"
+            "frame (from 0) and time_s; in FILE.json a frame takes an id like a picture. Files are called by their names; where two have one name, with\n"
+            "the folders that tell them apart. single=true follows the largest (person=central: the most\n"
             "central) person of each video: a row a frame, gaps filled and named in `filled`, smoothed. --overlay FOLDER: a.png of a picture,\n"
             "a_pose.mp4 of a video. COHORT: a config (.cfg) or manifest (.csv) that says who is in which video; with it FILE.h5 is a dataset\n"
-            "of clips, as single=true finds them: keypoints, times, flags, flexion angle, and the cohort's tables. Keys: annotations, skip,\n"
-            "least, single, name, and those of `pose` in dorsum help config.\n",
+            "of clips, as single=true finds them: keypoints, times, flags, flexion angle, and the cohort's tables. Keys: annotations, names,\n"
+            "skip, least, single, name, and those of `pose` in dorsum help config.\n",
     .least = 2,
     .most = -1,
     .run = run};

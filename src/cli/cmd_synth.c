@@ -99,6 +99,7 @@ static dor_status run(dor_cli *c)
   const char *path = dor_path_join(&c->arena, c->out, "cohort.h5");
   DOR_NEED(path, NOMEM, "out of memory");
   DOR_TRY(dor_cli_may_write(c, path));
+  if (c->video) DOR_TRY(dor_synth_film_room(c->out, c->force));
   dor_say(c, "SYNTHETIC COHORT: %lld people, effect size %g, seed %lld", (long long)w.cohort.subjects, w.cohort.d, (long long)w.cohort.seed);
   if (c->dry_run) return say_only(c, &w.cohort, path);
   dor_status s = write_cohort(c, &w, path, &json);

@@ -13,6 +13,7 @@
 
 typedef struct dor_pose_own { /* keys beside dor_pose_keys and dor_track_keys */
   const char *annotations, *name;
+  dor_texts names;
   bool skip, single;
   double least;
 } dor_pose_own;
@@ -36,13 +37,16 @@ typedef struct dor_pose_job {
   dor_track_cfg track;
   dor_pose_form form;
   dor_clips clips;             /* of the cohort that was named */
-  bool synthetic;              /* the weights, or a video whose clip was taken */
+  const char *stamp, *stamp_made; /* of the weights; and of what they find in a synthetic picture or video */
+  bool synthetic;              /* a picture or video that was taken is */
   dor_coco truth;              /* of `annotations` */
   int64_t category;
   dor_pose_entry *at;
   int32_t n, cap, done, skipped, n_videos;
   int64_t people, rows, empty;
   int64_t seen, total;         /* pictures and frames; total by the headers, -1: not said */
+  int64_t taken;               /* of them, those that the output tells of */
+  size_t planned;              /* memory of the network that was told of, bytes */
   int64_t more_ids;            /* ids that the frames of videos took beside one each */
   bool counted;                /* ids of COCO results count on: rows say the file */
   const char *stage, *made;    /* where overlays wait; the first folder that was made for them; NULL: none */
@@ -54,6 +58,10 @@ typedef struct dor_pose_job {
 
 /* Progress, with `seen` of the pictures and frames behind it. */
 void dor_pose_tell(dor_pose_job *j, int64_t seen);
+/* The stamp of what is found in a picture or video that is synthetic or not; "": none. Remembers that one was. */
+const char *dor_pose_stamp(dor_pose_job *j, bool synthetic);
+/* "SYNTHETIC: joints by dorsum pose" in the arena; NULL where there is no stamp. */
+const char *dor_pose_tag(dor_arena *a, const char *stamp);
 /* A picture's or a frame's rows. */
 void dor_pose_rows(dor_pose_job *j, const dor_pose_frame *f);
 

@@ -179,7 +179,7 @@ dor_status dor_pose_put_overlays(job *j)
 void dor_pose_unstage(const job *j)
 {
   dor_arena a = {0};
-  if (j->stage) (void)dor_io_remove_tree(j->stage);
+  if (j->stage && dor_io_remove_tree(j->stage)) return;
   const size_t least = j->made ? strlen(j->made) : 0;
   for (const char *path = j->made ? j->c->overlay : NULL; path && strlen(path) >= least; path = dor_path_dir(&a, path))
     if (dor_io_remove_empty(path)) break;

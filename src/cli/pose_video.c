@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/progress.h"
 #include "pose/draw.h"
 #include "pose/resize.h"
 #include "pose/watch.h"
@@ -16,10 +17,20 @@ typedef struct shot {
   dor_arena a;
   dor_watched w;
   dor_track track;             /* with single=true */
-  bool synthetic;              /* the weights or the video */
+  const char *stamp;
 } shot;
 
 /* ---- before the first frame ---- */
+
+/* Where the header knows the rate: what would be refused when all is looked at is refused now. */
+static dor_status plan_smoothing(const dor_pose_job *j, const dor_pose_entry *e, double fps)
+{
+  double cutoff_hz;
+  if (!dor_track_cutoff(&j->track, fps, &cutoff_hz)) return DOR_OK;
+  char why[256];
+  snprintf(why, sizeof why, "%s", dor_errmsg());
+  return DOR_FAIL(CONFIG, "%s: %s", e->path, why);
+}
 
 dor_status dor_pose_video_plan(const dor_pose_job *j, dor_pose_entry *e)
 {
@@ -34,6 +45,7 @@ dor_status dor_pose_video_plan(const dor_pose_job *j, dor_pose_entry *e)
     snprintf(why, sizeof why, "%s", dor_errmsg());
     return DOR_FAIL(DATA, "%s: %s", e->path, why);
   }
+  if (j->own.single && v.fps > 0 && !v.variable) DOR_TRY(plan_smoothing(j, e, v.fps));
   const double about = v.n_frames > 0 ? (double)v.n_frames : v.fps * v.duration_s;
   e->frames = about > 0 && about < 1e9 ? llround(about) : -1;
   return DOR_OK;
@@ -49,7 +61,8 @@ static void say_track(const shot *s)
   for (int32_t f = 0; f < s->w.n; f++) seen += s->track.person[f] >= 0;
   for (int64_t i = 0; i < (int64_t)s->w.n * s->w.k; i++) filled += s->track.state[i] == DOR_TRACK_FILLED;
   if (s->track.cutoff_hz > 0)
-    snprintf(smoothing, sizeof smoothing, "zero-phase Butterworth, cut-off %g Hz at %.4g frames a second", s->track.cutoff_hz, s->track.rate_hz);
+    snprintf(smoothing, sizeof smoothing, "zero-phase Butterworth, cut-off %g Hz at %.4g frames a second%s", s->track.cutoff_hz, s->track.rate_hz,
+             s->j->track.cutoff_hz < 0 && s->track.cutoff_hz < 6 ? ", which carry no 6 Hz" : "");
   dor_say(s->j->c, "%s: the %s of %d people, seen in %d of %d frames; %lld joints filled in gaps up to %g s; %s", s->e->name,
           s->j->track.person == DOR_TRACK_LARGEST ? "largest" : "most central", s->track.n_people, seen, s->w.n, (long long)filled, s->j->track.gap_s,
           smoothing);
@@ -100,7 +113,6 @@ static dor_status write_clip(shot *s)
     const bool none = nobody(s, s->track.state + (size_t)i * (size_t)s->w.k);
     j->people += !none, j->empty += none;
   }
-  j->synthetic = j->synthetic || s->synthetic;
   return dor_clips_take(&j->clips, s->e->recording, &s->w, &s->track);
 }
 
@@ -112,7 +124,7 @@ static dor_status write_rows(shot *s)
     const uint8_t *state;
     const dor_people p = people_of(s, i, &score, &state);
     const dor_pose_frame f = {.file = s->e->name, .frame = i, .time_s = s->w.frame[i].time_s, .image_id = s->e->id + j->more_ids + i,
-                              .category_id = j->category, .synthetic = s->synthetic, .people = &p,
+                              .category_id = j->category, .stamp = s->stamp, .people = &p,
                               .keypoints = dor_finder_about(j->finder)->keypoints, .state = state};
     const bool none = nobody(s, state) || !p.n;
     j->people += none ? 0 : p.n, j->empty += none;
@@ -131,10 +143,11 @@ static dor_status draw(const shot *s, dor_video *v, dor_film *film, dor_picture 
     bool more;
     const uint8_t *state;
     const dor_people people = people_of(s, i, &score, &state);
+    DOR_NEED(!dor_stop_requested(), STOPPED, "stopped while %s was drawn", s->e->path);
     DOR_TRY(dor_video_next(v, p->pixels, &time_s, &more));
     DOR_NEED(more, DATA, "%s: frame %d is no longer there: the file has changed", s->e->path, i);
     dor_draw_people(p, k, people.n, people.joint, (float)s->j->own.least);
-    if (s->synthetic) dor_draw_synthetic(p);
+    if (strstr(s->stamp, "SYNTHETIC")) dor_draw_synthetic(p);
     DOR_TRY(dor_film_put(film, p->pixels, time_s));
   }
   return DOR_OK;
@@ -147,10 +160,10 @@ static double mean_fps(const dor_watched *w)
 }
 
 /* The video is read a second time: its frames need not be kept. */
-static dor_status film(const shot *s, dor_video *v, const char *path, dor_picture *p)
+static dor_status film(shot *s, dor_video *v, const char *path, dor_picture *p)
 {
   dor_film *f;
-  DOR_TRY(dor_film_open(path, p->h, p->w, mean_fps(&s->w), s->synthetic ? "SYNTHETIC: joints by dorsum pose" : NULL, &f));
+  DOR_TRY(dor_film_open(path, p->h, p->w, mean_fps(&s->w), dor_pose_tag(&s->a, s->stamp), &f));
   dor_status r = draw(s, v, f, p);
   if (!r) return dor_film_close(f);
   dor_film_drop(f);
@@ -172,10 +185,11 @@ static dor_status overlay(shot *s)
 
 /* ---- a video ---- */
 
-static void watching(void *to, const dor_watched *so_far)
+static bool watching(void *to, const dor_watched *so_far)
 {
   const shot *s = to;
   dor_pose_tell(s->j, s->j->seen + so_far->n);
+  return !dor_stop_requested();
 }
 
 static dor_status shoot(shot *s)
@@ -184,10 +198,12 @@ static dor_status shoot(shot *s)
   DOR_TRY(dor_watch_video(j->finder, s->e->path, (int32_t)j->cfg.batch, &s->a, watching, s, &s->w));
   j->seen += s->w.n;
   DOR_NEED(s->w.people, DATA, "%s: nobody is seen in any of its %d frames (no joint is higher than detection = %g)", s->e->path, s->w.n, j->cfg.detection);
-  s->synthetic = dor_finder_about(j->finder)->synthetic || s->w.video.synthetic;
+  s->stamp = dor_pose_stamp(j, s->w.video.synthetic);
   if (j->own.single) DOR_TRY(follow(s));
   if (j->c->overlay) DOR_TRY(overlay(s));
-  return j->form == DOR_POSE_CLIPS ? write_clip(s) : write_rows(s);
+  DOR_TRY(j->form == DOR_POSE_CLIPS ? write_clip(s) : write_rows(s));
+  j->taken += s->w.n;
+  return DOR_OK;
 }
 
 dor_status dor_pose_video(dor_pose_job *j, const dor_pose_entry *e)

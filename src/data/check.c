@@ -239,6 +239,7 @@ void dor_check_text(const dor_check *c, dor_str *out)
 {
   const dor_dataset *d = c->d;
   dor_str_fmt(out, "%s%s%s\n", d->name, d->synthetic ? "  SYNTHETIC: NOT PATIENTS" : "", d->license[0] ? "" : "  (no licence stated)");
+  if (d->stamp && *d->stamp) dor_str_fmt(out, "%s: the stamp of the weights that found what is in it\n", d->stamp);
   dor_str_fmt(out, "%d subjects, %d trials, ", d->n_subjects, d->n_trials);
   dor_str_fmt(out, "%lld silhouettes, %lld images", (long long)count_frames(d), (long long)count_images(d));
   if (d->n_keypoints) dor_str_fmt(out, ", %lld frames of keypoints", (long long)count_keypoints(d));
@@ -286,6 +287,7 @@ void dor_check_json(const dor_check *c, dor_str *out)
 {
   const dor_dataset *d = c->d;
   json_t *root = json_pack("{s:s,s:s,s:b,s:b}", "name", d->name, "sha256", d->sha256, "synthetic", d->synthetic, "usable", !c->n_problems);
+  if (d->stamp && *d->stamp) json_object_set_new(root, "stamp", json_string(d->stamp));
   const struct { const char *name; int64_t n; } counts[] = {
     {"subjects", d->n_subjects},
     {"trials", d->n_trials},

@@ -67,6 +67,7 @@ typedef struct dor_dataset {
   const char *name, *license, *created_by;
   char source_sha256[DOR_HASH_HEX], sha256[DOR_HASH_HEX]; /* of the source; of this file's bytes */
   bool synthetic;
+  const char *stamp;           /* of the weights that found what is in it: "SYNTHETIC QUICK"; NULL or "": none */
 
   int32_t n_subjects;
   const char *const *id;       /* pseudonyms */

@@ -421,6 +421,7 @@ static dor_status read_root(reader *r, hid_t file)
   snprintf(d->source_sha256, sizeof d->source_sha256, "%s", sha);
   DOR_TRY(take_number(r, file, "synthetic", &synthetic));
   d->synthetic = synthetic == 1;
+  DOR_TRY(take_text(r, file, "stamp", &d->stamp));
   return DOR_OK;
 }
 

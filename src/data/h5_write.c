@@ -322,6 +322,7 @@ static dor_status write_all(hid_t file, const dor_dataset *d)
   DOR_TRY(put_text(file, "created_by", d->created_by ? d->created_by : "dorsum"));
   DOR_TRY(put_text(file, "source_sha256", d->source_sha256));
   DOR_TRY(put_number(file, "deidentified", 1));
+  if (d->stamp && *d->stamp) DOR_TRY(put_text(file, "stamp", d->stamp));
   return put_number(file, "synthetic", d->synthetic);
 }
 

@@ -14,6 +14,8 @@
 #include "data/exif.h"
 #include "data/pixels.h"
 
+static const char stamp[] = "SYNTHETIC";
+
 enum { MOST_SCANS = 100 };
 
 static dor_status check_size(const char *path, uint64_t h, uint64_t w)
@@ -27,7 +29,7 @@ static dor_status check_size(const char *path, uint64_t h, uint64_t w)
 static dor_status room(const char *path, int32_t h, int32_t w, int32_t c, dor_picture *out)
 {
   DOR_TRY(check_size(path, (uint64_t)h, (uint64_t)w));
-  *out = (dor_picture){h, w, c, dor_calloc((size_t)h * (size_t)w, (size_t)c)};
+  *out = (dor_picture){.h = h, .w = w, .c = c, .pixels = dor_calloc((size_t)h * (size_t)w, (size_t)c)};
   DOR_NEED(out->pixels, NOMEM, "%s: %d x %d pixels", path, h, w);
   return DOR_OK;
 }
@@ -43,7 +45,7 @@ static void to_grey(dor_picture *p)
 
 static dor_status turn(const char *path, int orientation, dor_picture *p)
 {
-  dor_picture t = {p->h, p->w, p->c, NULL};
+  dor_picture t = {.h = p->h, .w = p->w, .c = p->c};
   if (orientation == 1) return DOR_OK;
   if (orientation >= 5) t.h = p->w, t.w = p->h;
   DOR_TRY(room(path, t.h, t.w, t.c, &t));
@@ -72,12 +74,27 @@ static dor_status png_pixels(const char *path, png_image *im, int32_t channels, 
   return DOR_FAIL(DATA, "%s: damaged PNG: %s", path, im->message);
 }
 
+/* Does a comment among the chunks begin with the stamp? */
+static bool png_is_synthetic(const uint8_t *b, size_t size)
+{
+  static const char key[] = "tEXtComment";
+  const size_t n = sizeof stamp - 1;
+  for (size_t at = 8; at + 12 <= size;) {
+    const size_t body = (size_t)b[at] << 24 | (size_t)b[at + 1] << 16 | (size_t)b[at + 2] << 8 | b[at + 3];
+    if (body > size - at - 12) return false;
+    if (body >= sizeof key - 4 + n && !memcmp(b + at + 4, key, sizeof key) && !memcmp(b + at + 4 + sizeof key, stamp, n)) return true;
+    at += 12 + body;
+  }
+  return false;
+}
+
 static dor_status read_png(const char *path, const char *bytes, size_t size, int32_t channels, dor_picture *out)
 {
   png_image im = {.version = PNG_IMAGE_VERSION};
   DOR_NEED(png_image_begin_read_from_memory(&im, bytes, size), DATA, "%s: no readable PNG: %s", path, im.message);
   dor_status s = png_pixels(path, &im, channels, out);
   png_image_free(&im);
+  if (!s) out->synthetic = png_is_synthetic((const uint8_t *)bytes, size);
   return s;
 }
 
@@ -120,10 +137,19 @@ static dor_status jpeg_orientation(const char *path, const jpeg *j, int *out)
   return DOR_OK;
 }
 
+static bool jpeg_is_synthetic(const jpeg *j)
+{
+  const size_t n = sizeof stamp - 1;
+  for (jpeg_saved_marker_ptr m = j->d.marker_list; m; m = m->next)
+    if (m->marker == JPEG_COM && m->data_length >= n && !memcmp(m->data, stamp, n)) return true;
+  return false;
+}
+
 static dor_status jpeg_rows(const char *path, jpeg *j, int32_t channels, bool upright, dor_picture *out)
 {
   int orientation = 1;
   if (upright) jpeg_save_markers(&j->d, JPEG_APP0 + 1, 0xffff);
+  jpeg_save_markers(&j->d, JPEG_COM, sizeof stamp);
   jpeg_read_header(&j->d, TRUE);
   DOR_NEED(j->d.num_components == 1 || j->d.num_components == 3, DATA, "%s: a JPEG of %d colours%s; grey and RGB are read", path, j->d.num_components,
            j->d.num_components == 4 ? " (CMYK)" : "");
@@ -137,8 +163,17 @@ static dor_status jpeg_rows(const char *path, jpeg *j, int32_t channels, bool up
     JSAMPROW row = out->pixels + (size_t)j->d.output_scanline * (size_t)out->w * (size_t)channels;
     jpeg_read_scanlines(&j->d, &row, 1);
   }
+  const bool synthetic = jpeg_is_synthetic(j);
   jpeg_finish_decompress(&j->d);
-  return turn(path, orientation, out);
+  DOR_TRY(turn(path, orientation, out));
+  out->synthetic = synthetic;
+  return DOR_OK;
+}
+
+static dor_status jpeg_failed(const char *path, const jpeg *j)
+{
+  if (!j->d.output_height) return DOR_FAIL(DATA, "%s: damaged JPEG, in its headers: %s", path, j->message);
+  return DOR_FAIL(DATA, "%s: damaged JPEG, at row %u of %u: %s", path, j->d.output_scanline, j->d.output_height, j->message);
 }
 
 static dor_status read_jpeg(const char *path, const char *bytes, size_t size, int32_t channels, bool upright, dor_picture *out)
@@ -150,7 +185,7 @@ static dor_status read_jpeg(const char *path, const char *bytes, size_t size, in
   j->errors.error_exit = jpeg_stop;
   j->errors.emit_message = jpeg_message;
   j->d.client_data = j;
-  if (setjmp(j->out)) s = DOR_FAIL(DATA, "%s: damaged JPEG: %s", path, j->message);
+  if (setjmp(j->out)) s = jpeg_failed(path, j);
   else {
     jpeg_create_decompress(&j->d);
     j->d.client_data = j;
@@ -183,7 +218,7 @@ static dor_status read_file(const char *path, int32_t channels, bool upright, do
   dor_status s;
   if (size > 8 && !memcmp(bytes, "\x89PNG\r\n\x1a\n", 8)) s = read_png(path, bytes, size, channels, out);
   else if (size > 3 && !memcmp(bytes, "\xff\xd8\xff", 3)) s = read_jpeg(path, bytes, size, channels, upright, out);
-  else s = DOR_FAIL(DATA, "%s: neither PNG nor JPEG", path);
+  else s = size ? DOR_FAIL(DATA, "%s: neither PNG nor JPEG", path) : DOR_FAIL(DATA, "%s: an empty file, no picture", path);
   dor_free(bytes);
   DOR_TRY(s);
   return DOR_OK;

@@ -16,6 +16,7 @@ enum { DOR_PICTURE_SIDE = 16384, DOR_PICTURE_PIXELS = 64 << 20, DOR_PICTURE_BYTE
 typedef struct dor_picture {
   int32_t h, w, c;
   uint8_t *pixels; /* [h,w,c]; free with dor_free */
+  bool synthetic;  /* read: it carries the SYNTHETIC tag, a comment that begins with that word */
 } dor_picture;
 
 bool dor_picture_name(const char *path); /* does it end in .png, .jpg or .jpeg? */
@@ -26,7 +27,8 @@ DOR_MUST dor_status dor_picture_read(const char *path, int32_t channels, dor_pic
 /* As it is stored, EXIF or not: for annotations that count the stored pixels, as COCO's do. */
 DOR_MUST dor_status dor_picture_read_stored(const char *path, int32_t channels, dor_picture *out);
 
-/* pixels [h,w,1|3] as PNG or JPEG (quality 92, colours not thinned out), by the name's end; replaces the file. errors IO, NOMEM, ARG: another end */
-DOR_MUST dor_status dor_picture_write(const char *path, const dor_picture *p);
+/* pixels [h,w,1|3] as PNG or JPEG (quality 92, colours not thinned out), by the name's end; replaces the file. tag: a comment
+ * kept in it ("SYNTHETIC: ...", at most 200 bytes), NULL: none. errors IO, NOMEM, ARG: another end */
+DOR_MUST dor_status dor_picture_write(const char *path, const dor_picture *p, const char *tag);
 
 #endif

@@ -126,7 +126,7 @@ static dor_status make_mask(const dor_pose_loader *l, buffer *b, int32_t row)
   DOR_NEED(ignored, NOMEM, "no memory for a mask of %d x %d", im->h, im->w);
   dor_status status = dor_coco_ignored(s->coco, b->image[row], ignored);
   for (size_t i = 0; i < pixels; i++) ignored[i] = ignored[i] ? 0 : 255;
-  if (!status) status = lay(l, b, row, &(dor_picture){im->h, im->w, 1, ignored}, b->mask + (size_t)row * canvas(l));
+  if (!status) status = lay(l, b, row, &(dor_picture){.h = im->h, .w = im->w, .c = 1, .pixels = ignored}, b->mask + (size_t)row * canvas(l));
   dor_free(ignored);
   return status;
 }

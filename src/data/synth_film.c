@@ -5,7 +5,9 @@
 #include "data/synth_film.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/csv.h"
 #include "base/io.h"
@@ -86,9 +88,9 @@ static dor_status annotate(crew *w, int32_t trial, int32_t i, const char *name)
   const bool first = !w->n_pictures;
   const long long id = (long long)w->c->seed * 1000000 + ++w->n_pictures; /* cohorts of two seeds share no image */
   const char *path = dor_arena_fmt(w->a, "%s/frames/%s", w->dir, name);
-  const dor_picture p = {w->side, w->side, 3, w->rgb};
+  const dor_picture p = {.h = w->side, .w = w->side, .c = 3, .pixels = w->rgb};
   DOR_NEED(path, NOMEM, "a name");
-  DOR_TRY(dor_picture_write(path, &p));
+  DOR_TRY(dor_picture_write(path, &p, DOR_SYNTH_TAG));
   dor_str_fmt(&w->images, "%s\n{\"id\":%lld,\"file_name\":\"%s\",\"width\":%d,\"height\":%d,\"frame\":%d,\"time_s\":", first ? "" : ",", id, name, w->side,
               w->side, i);
   dor_str_real(&w->images, i / w->f->fps), dor_str_add(&w->images, "}");
@@ -230,13 +232,77 @@ static dor_status write_config(const crew *w)
   return write_text(w, "cohort.cfg", &s);
 }
 
+/* ---- folders ---- */
+
+static const char *const folders[] = {"videos", "frames"};
+
+/* S001_forward.mp4, S001_forward_0005.jpg */
+static bool is_ours(const char *name)
+{
+  const size_t digits = *name == 'S' ? strspn(name + 1, "0123456789") : 0;
+  const char *dot = strrchr(name, '.');
+  return digits && name[1 + digits] == '_' && dot && (!strcmp(dot, ".mp4") || !strcmp(dot, ".jpg"));
+}
+
+static dor_status look_into(dor_arena *a, const char *dir, const char *folder, bool force)
+{
+  const char *const *name, *path = dor_path_join(a, dir, folder);
+  size_t n;
+  DOR_NEED(path, NOMEM, "a name");
+  if (!dor_io_is_dir(path)) return DOR_OK;
+  DOR_TRY(dor_io_list(a, path, &name, &n));
+  DOR_NEED(!n || force, USAGE, "%s is not empty; --force replaces what an earlier cohort left there", path);
+  for (size_t i = 0; i < n; i++)
+    DOR_NEED(is_ours(name[i]), USAGE, "%s/%s is of no synthetic cohort, and would stand among its files: name another folder", path, name[i]);
+  return DOR_OK;
+}
+
+dor_status dor_synth_film_room(const char *dir, bool force)
+{
+  dor_arena a = {0};
+  dor_status s = DOR_OK;
+  for (size_t i = 0; !s && i < sizeof folders / sizeof *folders; i++) s = look_into(&a, dir, folders[i], force);
+  dor_arena_release(&a);
+  return s;
+}
+
 static dor_status make_folders(const crew *w)
 {
-  static const char *const names[] = {"videos", "frames"};
-  for (size_t i = 0; i < 2; i++) {
-    const char *path = dor_path_join(w->a, w->dir, names[i]);
+  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+    const char *path = dor_path_join(w->a, w->dir, folders[i]);
     DOR_NEED(path, NOMEM, "a name");
     DOR_TRY(dor_io_mkdirs(path));
+  }
+  return DOR_OK;
+}
+
+/* What an earlier cohort left in one of its folders. */
+static dor_status clear(dor_arena *a, const char *folder)
+{
+  const char *const *name;
+  size_t n;
+  DOR_TRY(dor_io_mkdirs(folder));
+  DOR_TRY(dor_io_list(a, folder, &name, &n));
+  for (size_t i = 0; i < n; i++) {
+    const char *path = dor_path_join(a, folder, name[i]);
+    DOR_NEED(path, NOMEM, "a name");
+    if (is_ours(name[i])) DOR_TRY(dor_io_remove(path));
+  }
+  return DOR_OK;
+}
+
+static dor_status put_in_place(dor_arena *a, const char *from, const char *to)
+{
+  const char *const *name;
+  size_t n;
+  DOR_TRY(dor_io_list(a, from, &name, &n));
+  for (size_t i = 0; i < n; i++) {
+    const char *source = dor_path_join(a, from, name[i]), *target = dor_path_join(a, to, name[i]);
+    DOR_NEED(source && target, NOMEM, "a name");
+    if (dor_io_is_dir(source)) {
+      DOR_TRY(clear(a, target));
+      DOR_TRY(put_in_place(a, source, target));
+    } else DOR_TRY(dor_io_move(source, target));
   }
   return DOR_OK;
 }
@@ -260,11 +326,28 @@ static dor_status film_all(crew *w, dor_synth_watch *watch, void *to)
   return write_text(w, "manifest.csv", &w->manifest);
 }
 
+/* Clean up after a failure, whose words are those that count. */
+static dor_status clean_up(dor_status s, const char *stage)
+{
+  char why[1024];
+  snprintf(why, sizeof why, "%s", dor_errmsg());
+  if (dor_io_remove_tree(stage)) dor_errmsg_set(why);
+  return s;
+}
+
 dor_status dor_synth_film(const dor_dataset *d, const dor_synth_cfg *c, const dor_synth_film_cfg *f, const char *dir, dor_synth_watch *watch, void *to)
 {
   dor_arena a = {0};
-  crew w = {.d = d, .c = c, .f = f, .dir = dir, .a = &a, .side = (int32_t)f->side};
+  const char *stage = dor_arena_fmt(&a, "%s/.tmp.%ld", dir, (long)getpid());
+  DOR_NEED(stage, NOMEM, "a name");
+  crew w = {.d = d, .c = c, .f = f, .dir = stage, .a = &a, .side = (int32_t)f->side};
   dor_status s = film_all(&w, watch, to);
+  if (!s) {
+    dor_io_gather();
+    s = dor_io_settle(put_in_place(&a, stage, dir));
+  }
+  if (s) s = clean_up(s, stage);
+  else s = dor_io_remove_tree(stage);
   dor_str_release(&w.images), dor_str_release(&w.annotations), dor_str_release(&w.manifest);
   dor_arena_release(&a);
   return s;

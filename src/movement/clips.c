@@ -152,7 +152,8 @@ dor_status dor_clips_write(dor_clips *c, const dor_clips_facts *f, const char *p
   d->fps = o.fps, d->width = o.width, d->height = o.height;
   if (c->who.keypoints) DOR_TRY(add_keypoints(d, f, &o));
   if (c->who.angles) DOR_TRY(add_angles(d, f, &o));
-  d->synthetic = d->synthetic || f->synthetic;
+  d->synthetic = d->synthetic || (f->stamp && strstr(f->stamp, "SYNTHETIC"));
+  d->stamp = f->stamp;
   d->created_by = dor_arena_fmt(&d->arena, "dorsum pose, weights %.12s", f->weights_sha256);
   DOR_NEED(d->created_by, NOMEM, "a dataset");
   dor_hash_text(&c->source, "weights", f->weights_sha256);

@@ -32,7 +32,7 @@ typedef struct dor_clips_facts {
   const char *name;             /* of the keypoints and of the angles in the dataset */
   const dor_keypoints *keypoints;
   const char *weights_sha256;
-  bool synthetic;               /* the weights or a video: so is the dataset */
+  const char *stamp;            /* "SYNTHETIC QUICK", of the weights and the videos: the dataset bears it; "" */
 } dor_clips_facts;
 
 /* Read who is who. errors CONFIG, DATA with file:line */

@@ -86,7 +86,8 @@ static dor_status begin(dor_finder **out, const dor_pose_cfg *c)
   dor_finder *f = dor_calloc(1, sizeof *f);
   DOR_NEED(f, NOMEM, "a finder of people");
   f->c = *c;
-  f->facts = (dor_finder_facts){.record = "", .path = "", .sha256 = "", .threads = (int32_t)(c->threads ? c->threads : sysconf(_SC_NPROCESSORS_ONLN))};
+  f->facts = (dor_finder_facts){.record = "", .path = "", .sha256 = "", .stamp = "",
+                               .threads = (int32_t)(c->threads ? c->threads : sysconf(_SC_NPROCESSORS_ONLN))};
   dor_status s = take_scales(f);
   if (!s && c->nms % 2 == 0) s = DOR_FAIL(CONFIG, "'nms' must be odd, got %lld", (long long)c->nms);
   if (s) dor_finder_close(f);
@@ -133,6 +134,16 @@ static dor_status take_weights(dor_finder *f, const dor_tensors *t, const char *
   return dor_store_push(&f->store, DOR_STATE);
 }
 
+/* Those we know, in our order: the rest of a file's text is its own. */
+static const char *stamps_of(dor_arena *a, const dor_weights_record *r)
+{
+  static const char *const known[] = {"SYNTHETIC", "LEAKS", "QUICK"};
+  const char *all = "";
+  for (size_t i = 0; all && i < sizeof known / sizeof *known; i++)
+    if (r->stamp && strstr(r->stamp, known[i])) all = dor_arena_fmt(a, "%s%s%s", all, *all ? " " : "", known[i]);
+  return all;
+}
+
 static dor_status remember(dor_finder *f, const dor_tensors *t, const char *path)
 {
   dor_weights_record r;
@@ -141,11 +152,11 @@ static dor_status remember(dor_finder *f, const dor_tensors *t, const char *path
   dor_weights_record_of(t, &r);
   dor_weights_record_line(&r, &line);
   dor_hash_bytes(t->file, t->size, hex);
-  f->facts.synthetic = dor_weights_synthetic(&r);
   f->facts.record = dor_arena_str(&f->arena, line.s ? line.s : "");
   f->facts.sha256 = dor_arena_str(&f->arena, hex);
   f->facts.path = dor_arena_str(&f->arena, path);
-  bool failed = line.failed || !f->facts.record || !f->facts.sha256 || !f->facts.path;
+  f->facts.stamp = stamps_of(&f->arena, &r);
+  bool failed = line.failed || !f->facts.record || !f->facts.sha256 || !f->facts.path || !f->facts.stamp;
   dor_str_release(&line);
   DOR_NEED(!failed, NOMEM, "the record of %s", path);
   return DOR_OK;

@@ -38,7 +38,7 @@ typedef struct dor_finder_facts {
   const dor_keypoints *keypoints;
   int32_t size, threads;       /* short side of the input; threads in use */
   int64_t n_params;
-  bool synthetic;              /* the weights come from synthetic data: stamp what is made with them */
+  const char *stamp;           /* "SYNTHETIC QUICK" or what of SYNTHETIC, LEAKS, QUICK the weights bear: so does what is made with them; "" */
   const char *record;          /* a line on what they were trained on; "" for dor_finder_over */
   const char *path, *sha256;   /* of the file; "" likewise */
 } dor_finder_facts;

@@ -47,7 +47,7 @@ static bool same_names(const dor_keypoints *s, const dor_texts *names)
 static dor_status split(dor_arena *a, const char *list, dor_texts *out)
 {
   int32_t n = 1;
-  for (const char *p = list; *p; p++) n += *p == ',';
+  for (const char *p = list; *p; p++) n += *p == ',' && p[1];
   const char **v = dor_arena_alloc(a, (size_t)n * sizeof *v);
   char *copy = dor_arena_str(a, list);
   DOR_NEED(v && copy, NOMEM, "names of %d keypoints", n);
@@ -81,14 +81,15 @@ static dor_status by_number(dor_arena *a, const char *path, int64_t joints, dor_
     DOR_TRY(dor_keypoints_named(a, known[i], out));
     if (out->k == joints) return DOR_OK;
   }
-  return DOR_FAIL(DATA, "%s: a network of %lld joints, and no record of which they are", path, (long long)joints);
+  return DOR_FAIL(DATA, "%s: a network of %lld joints, and no record of which they are; names=NAME,NAME,... says them", path, (long long)joints);
 }
 
 dor_status dor_pose_keypoints_of(dor_arena *a, const dor_tensors *t, const char *path, const char *set, int64_t joints, dor_keypoints *out)
 {
   dor_weights_record r;
   dor_weights_record_of(t, &r);
-  if (*set) DOR_TRY(dor_keypoints_named(a, set, out));
+  if (strchr(set, ',')) DOR_TRY(by_names(a, set, out));
+  else if (*set) DOR_TRY(dor_keypoints_named(a, set, out));
   else if (r.keypoints && *r.keypoints) DOR_TRY(by_names(a, r.keypoints, out));
   else DOR_TRY(by_number(a, path, joints, out));
   if (*set) DOR_NEED(out->k == joints, CONFIG, "%s: a network of %lld joints; keypoints = \"%s\" has %d", path, (long long)joints, set, out->k);

@@ -96,13 +96,22 @@ static dor_status smooth_uneven(int32_t n, const double *t, double *x, double st
   return status;
 }
 
-dor_status dor_smooth_at(int32_t n, const double *time_s, double *x, double cutoff_hz, double *rate_hz)
+dor_status dor_smooth_at(int32_t n, const double *time_s, double *x, double cutoff_hz)
 {
   double step = 0;
   bool even = true;
-  if (rate_hz) *rate_hz = 0;
   if (n < 2) return DOR_OK;
   DOR_TRY(steps_of(n, time_s, &step, &even));
-  if (rate_hz) *rate_hz = 1 / step;
   return even ? dor_smooth(n, x, 1 / step, cutoff_hz) : smooth_uneven(n, time_s, x, step, cutoff_hz);
+}
+
+dor_status dor_smooth_rate(int32_t n, const double *time_s, double *rate_hz)
+{
+  double step;
+  bool even;
+  *rate_hz = 0;
+  if (n < 2) return DOR_OK;
+  DOR_TRY(steps_of(n, time_s, &step, &even));
+  *rate_hz = 1 / step;
+  return DOR_OK;
 }

@@ -15,7 +15,9 @@
 DOR_MUST dor_status dor_smooth(int32_t n, double *x, double rate_hz, double cutoff_hz);
 
 /* The same for samples at time_s [n], increasing. Where they are uneven, x is taken at even steps of their median distance (linear
- * between samples), smoothed there, and read back. A cut-off that the rate cannot carry (see *rate_hz, may be NULL): ARG */
-DOR_MUST dor_status dor_smooth_at(int32_t n, const double *time_s, double *x, double cutoff_hz, double *rate_hz);
+ * between samples), smoothed there, and read back. A cut-off that the rate cannot carry: ARG */
+DOR_MUST dor_status dor_smooth_at(int32_t n, const double *time_s, double *x, double cutoff_hz);
+/* The rate that dor_smooth_at works at; 0 of less than two samples. errors NOMEM */
+DOR_MUST dor_status dor_smooth_rate(int32_t n, const double *time_s, double *rate_hz);
 
 #endif

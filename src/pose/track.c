@@ -2,6 +2,7 @@
 #include "pose/track.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -18,29 +19,43 @@ const dor_key dor_track_keys[] = {
  * than this, they are somebody new. */
 static const double near_sizes = 0.5, sizes_per_s = 2.5, most_sizes = 2, most_unseen_s = 2;
 
+static const double usual_hz = 6, carried = 0.4; /* the cut-off unless told; what part of the frame rate it may be at most then */
+
+enum { MOST_PEOPLE = 64 };
+
+typedef struct box { double x0, y0, x1, y1; } box;
+
+typedef struct sighted {        /* somebody in a frame */
+  const float *joint;
+  box box;
+  double size, weight;          /* of the box; what the rule adds up */
+  int32_t person, track;
+} sighted;
+
+typedef struct looked { int32_t n; const sighted *at; } looked;
+
 typedef struct person_track {
-  int32_t frame, person;        /* where it was last seen */
-  double weight;                /* what the rule adds up */
+  int32_t frame;                /* where it was last seen */
+  sighted last;
+  double weight;
 } person_track;
+
+typedef struct pair { double apart; int32_t person, track; } pair; /* person: place among those seen */
 
 typedef struct tracker {
   int32_t k, h, w;
   const dor_sighting *frame;
   const dor_track_cfg *c;
-  int32_t n_tracks, cap;
+  int32_t n_tracks, cap, n_live, n_seen, n_pairs, cap_pairs;
   person_track *track;
-  int32_t **of;                 /* [frame][person]: its track */
+  int32_t *live;                /* tracks that have not ended */
+  sighted *seen;                /* of the frame at hand */
+  pair *pair;
+  looked *of;                   /* [frame] */
 } tracker;
-
-static const float *joints(const tracker *t, int32_t frame, int32_t person)
-{
-  return t->frame[frame].joint + (size_t)person * (size_t)t->k * 3;
-}
 
 /* All 0 stands for a joint that was not found, whatever the least score is. */
 static bool is_seen(const tracker *t, float score) { return score > 0 && score >= t->c->least_score; }
-
-typedef struct box { double x0, y0, x1, y1; } box;
 
 /* The box around what is seen; false: nothing is. */
 static bool box_of(const tracker *t, const float *j, box *b)
@@ -53,83 +68,149 @@ static bool box_of(const tracker *t, const float *j, box *b)
   return b->x1 >= b->x0;
 }
 
-static double size_of(box b) { return hypot(b.x1 - b.x0, b.y1 - b.y0); }
-
-static double weight_of(const tracker *t, const float *j)
+static double weight_of(const tracker *t, const sighted *s)
 {
-  box b;
-  if (!box_of(t, j, &b)) return 0;
-  if (t->c->person == DOR_TRACK_LARGEST) return size_of(b);
-  const double x = (b.x0 + b.x1) / 2 / t->w - 0.5, y = (b.y0 + b.y1) / 2 / t->h - 0.5;
+  if (t->c->person == DOR_TRACK_LARGEST) return s->size;
+  const double x = (s->box.x0 + s->box.x1) / 2 / t->w - 0.5, y = (s->box.y0 + s->box.y1) / 2 / t->h - 0.5;
   return exp(-8 * (x * x + y * y));
 }
 
+static double larger(const sighted *a, const sighted *b) { return fmax(fmax(a->size, b->size), 1); }
+
 /* How far apart two sightings are, in sizes of the larger; infinite when they share no joint. */
-static double apart(const tracker *t, const float *a, const float *b)
+static double apart(const tracker *t, const sighted *a, const sighted *b)
 {
-  box box_a, box_b;
   double sum = 0;
   int32_t n = 0;
-  if (!box_of(t, a, &box_a) || !box_of(t, b, &box_b)) return INFINITY;
   for (int32_t i = 0; i < 3 * t->k; i += 3) {
-    if (!(is_seen(t, a[i + 2]) && is_seen(t, b[i + 2]))) continue;
-    sum += hypot((double)a[i] - (double)b[i], (double)a[i + 1] - (double)b[i + 1]), n++;
+    if (!(is_seen(t, a->joint[i + 2]) && is_seen(t, b->joint[i + 2]))) continue;
+    sum += hypot((double)a->joint[i] - (double)b->joint[i], (double)a->joint[i + 1] - (double)b->joint[i + 1]), n++;
   }
-  return n ? sum / n / fmax(fmax(size_of(box_a), size_of(box_b)), 1) : (double)INFINITY;
+  return n ? sum / n / larger(a, b) : (double)INFINITY;
 }
 
 /* How far a track may have moved by this frame, in sizes; negative: it has ended. */
 static double reach(const tracker *t, int32_t frame, const person_track *p)
 {
   const double unseen_s = t->frame[frame].time_s - t->frame[p->frame].time_s;
-  return p->frame == frame || unseen_s > most_unseen_s ? -1 : fmin(near_sizes + sizes_per_s * unseen_s, most_sizes);
+  return unseen_s > most_unseen_s ? -1 : fmin(near_sizes + sizes_per_s * unseen_s, most_sizes);
+}
+
+/* Boxes this far apart, and so are all joints in them. */
+static bool beyond(const sighted *a, const sighted *b, double within)
+{
+  const double far = within * larger(a, b);
+  return a->box.x0 - b->box.x1 > far || b->box.x0 - a->box.x1 > far || a->box.y0 - b->box.y1 > far || b->box.y0 - a->box.y1 > far;
+}
+
+static dor_status add_pair(tracker *t, pair p)
+{
+  if (t->n_pairs == t->cap_pairs) {
+    t->cap_pairs = t->cap_pairs ? 2 * t->cap_pairs : 256;
+    pair *more = dor_realloc(t->pair, (size_t)t->cap_pairs * sizeof *more);
+    DOR_NEED(more, NOMEM, "%d pairs of people and tracks", t->cap_pairs);
+    t->pair = more;
+  }
+  t->pair[t->n_pairs++] = p;
+  return DOR_OK;
+}
+
+static int by_distance(const void *a, const void *b)
+{
+  const pair *x = a, *y = b;
+  if (x->apart != y->apart) return x->apart < y->apart ? -1 : 1;
+  return x->person != y->person ? (x->person > y->person) - (x->person < y->person) : (x->track > y->track) - (x->track < y->track);
+}
+
+/* Tracks that have not ended, and for each the people of this frame who may be it. */
+static dor_status find_pairs(tracker *t, int32_t frame)
+{
+  int32_t live = 0;
+  t->n_pairs = 0;
+  for (int32_t l = 0; l < t->n_live; l++) {
+    const person_track *k = &t->track[t->live[l]];
+    const double within = reach(t, frame, k);
+    if (within < 0) continue;
+    t->live[live++] = t->live[l];
+    for (int32_t s = 0; s < t->n_seen; s++) {
+      if (beyond(&k->last, &t->seen[s], within)) continue;
+      const double d = apart(t, &k->last, &t->seen[s]);
+      if (d < within) DOR_TRY(add_pair(t, (pair){d, s, t->live[l]}));
+    }
+  }
+  t->n_live = live;
+  return DOR_OK;
 }
 
 /* Nearest pairs of tracks and people first. */
-static void join(tracker *t, int32_t frame)
+static dor_status join(tracker *t, int32_t frame)
 {
-  for (;;) {
-    double best = INFINITY;
-    int32_t best_track = -1, best_person = -1;
-    for (int32_t p = 0; p < t->frame[frame].n; p++) {
-      if (t->of[frame][p] >= 0) continue;
-      for (int32_t i = 0; i < t->n_tracks; i++) {
-        const person_track *k = &t->track[i];
-        const double within = reach(t, frame, k);
-        const double d = within < 0 ? (double)INFINITY : apart(t, joints(t, k->frame, k->person), joints(t, frame, p));
-        if (d < best && d < within) best = d, best_track = i, best_person = p;
-      }
-    }
-    if (best_track < 0) return;
-    t->track[best_track].frame = frame, t->track[best_track].person = best_person;
-    t->of[frame][best_person] = best_track;
+  DOR_TRY(find_pairs(t, frame));
+  if (t->n_pairs) qsort(t->pair, (size_t)t->n_pairs, sizeof *t->pair, by_distance);
+  for (int32_t i = 0; i < t->n_pairs; i++) {
+    person_track *k = &t->track[t->pair[i].track];
+    sighted *s = &t->seen[t->pair[i].person];
+    if (s->track >= 0 || k->frame == frame) continue;
+    s->track = t->pair[i].track;
+    k->frame = frame, k->last = *s;
   }
+  return DOR_OK;
 }
 
-static dor_status begin_track(tracker *t, int32_t frame, int32_t person)
+static dor_status begin_track(tracker *t, int32_t frame, sighted *s)
 {
   if (t->n_tracks == t->cap) {
-    t->cap = t->cap ? 2 * t->cap : 16;
-    person_track *more = dor_realloc(t->track, (size_t)t->cap * sizeof *more);
-    DOR_NEED(more, NOMEM, "%d tracks", t->cap);
-    t->track = more;
+    const int32_t cap = t->cap ? 2 * t->cap : 16;
+    person_track *more = dor_realloc(t->track, (size_t)cap * sizeof *more);
+    if (more) t->track = more;
+    int32_t *live = more ? dor_realloc(t->live, (size_t)cap * sizeof *live) : NULL;
+    DOR_NEED(live, NOMEM, "%d tracks", cap);
+    t->live = live, t->cap = cap;
   }
-  t->of[frame][person] = t->n_tracks;
-  t->track[t->n_tracks++] = (person_track){frame, person, 0};
+  s->track = t->n_tracks;
+  t->live[t->n_live++] = t->n_tracks;
+  t->track[t->n_tracks++] = (person_track){.frame = frame, .last = *s};
+  return DOR_OK;
+}
+
+static int by_weight(const void *a, const void *b)
+{
+  const sighted *x = a, *y = b;
+  return x->weight != y->weight ? (x->weight < y->weight) - (x->weight > y->weight) : (x->person > y->person) - (x->person < y->person);
+}
+
+static int by_person(const void *a, const void *b) { return ((const sighted *)a)->person - ((const sighted *)b)->person; }
+
+/* The people of a frame of whom something is seen; of very many those with the largest weights, who alone can be the one. */
+static dor_status look(tracker *t, dor_arena *a, int32_t frame)
+{
+  const dor_sighting *f = &t->frame[frame];
+  t->seen = dor_arena_alloc(a, ((size_t)f->n + 1) * sizeof *t->seen);
+  DOR_NEED(t->seen, NOMEM, "%d people", f->n);
+  t->n_seen = 0;
+  for (int32_t p = 0; p < f->n; p++) {
+    sighted s = {.joint = f->joint + (size_t)p * (size_t)t->k * 3, .person = p, .track = -1};
+    if (!box_of(t, s.joint, &s.box)) continue;
+    s.size = hypot(s.box.x1 - s.box.x0, s.box.y1 - s.box.y0), s.weight = weight_of(t, &s);
+    t->seen[t->n_seen++] = s;
+  }
+  if (t->n_seen > MOST_PEOPLE) {
+    qsort(t->seen, (size_t)t->n_seen, sizeof *t->seen, by_weight);
+    t->n_seen = MOST_PEOPLE;
+    qsort(t->seen, MOST_PEOPLE, sizeof *t->seen, by_person);
+  }
+  t->of[frame] = (looked){t->n_seen, t->seen};
   return DOR_OK;
 }
 
 static dor_status follow(tracker *t, dor_arena *a, int32_t n)
 {
   for (int32_t f = 0; f < n; f++) {
-    const int32_t people = t->frame[f].n;
-    t->of[f] = dor_arena_alloc(a, ((size_t)people + 1) * sizeof **t->of);
-    DOR_NEED(t->of[f], NOMEM, "%d people", people);
-    for (int32_t p = 0; p < people; p++) t->of[f][p] = -1;
-    join(t, f);
-    for (int32_t p = 0; p < people; p++) {
-      if (t->of[f][p] < 0) DOR_TRY(begin_track(t, f, p));
-      t->track[t->of[f][p]].weight += weight_of(t, joints(t, f, p));
+    DOR_TRY(look(t, a, f));
+    DOR_TRY(join(t, f));
+    for (int32_t s = 0; s < t->n_seen; s++) {
+      if (t->seen[s].track < 0) DOR_TRY(begin_track(t, f, &t->seen[s]));
+      t->track[t->seen[s].track].weight += t->seen[s].weight;
     }
   }
   return DOR_OK;
@@ -141,9 +222,9 @@ static void take(const tracker *t, int32_t chosen, dor_track *out)
 {
   for (int32_t f = 0; f < out->n; f++) {
     out->person[f] = -1;
-    for (int32_t p = 0; p < t->frame[f].n; p++)
-      if (t->of[f][p] == chosen) out->person[f] = p;
-    const float *from = out->person[f] < 0 ? NULL : joints(t, f, out->person[f]);
+    const float *from = NULL;
+    for (int32_t s = 0; s < t->of[f].n; s++)
+      if (t->of[f].at[s].track == chosen) out->person[f] = t->of[f].at[s].person, from = t->of[f].at[s].joint;
     for (int32_t j = 0; j < out->k; j++) {
       const size_t at = (size_t)f * (size_t)out->k + (size_t)j;
       const bool seen = from && is_seen(t, from[3 * j + 2]);
@@ -184,7 +265,7 @@ static dor_status smooth_stretch(const dor_sighting *frame, int32_t from, int32_
       s.time_s[i] = frame[from + i].time_s;
       s.x[i] = (double)t->joint[3 * ((size_t)(from + i) * (size_t)t->k + (size_t)joint) + c];
     }
-    DOR_TRY(dor_smooth_at(n, s.time_s, s.x, t->cutoff_hz, NULL));
+    DOR_TRY(dor_smooth_at(n, s.time_s, s.x, t->cutoff_hz));
     for (int32_t i = 0; i < n; i++) t->joint[3 * ((size_t)(from + i) * (size_t)t->k + (size_t)joint) + c] = (float)s.x[i];
   }
   return DOR_OK;
@@ -202,15 +283,22 @@ static dor_status smooth_joint(const dor_sighting *frame, int32_t joint, stretch
   return DOR_OK;
 }
 
-static dor_status smooth(dor_arena *a, const dor_sighting *frame, dor_track *t)
+dor_status dor_track_cutoff(const dor_track_cfg *c, double rate_hz, double *cutoff_hz)
+{
+  *cutoff_hz = c->cutoff_hz < 0 ? fmin(usual_hz, carried * rate_hz) : c->cutoff_hz;
+  DOR_NEED(*cutoff_hz < rate_hz / 2, CONFIG, "cutoff_hz = %g: the video's %.4g frames a second carry less than %.4g Hz", *cutoff_hz, rate_hz, rate_hz / 2);
+  return DOR_OK;
+}
+
+static dor_status smooth(dor_arena *a, const dor_sighting *frame, const dor_track_cfg *c, dor_track *t)
 {
   const size_t bytes = ((size_t)t->n + 1) * sizeof(double);
   stretch s = {dor_arena_alloc(a, bytes), dor_arena_alloc(a, bytes)};
   DOR_NEED(s.time_s && s.x, NOMEM, "%d frames", t->n);
-  for (int32_t f = 0; f < t->n; f++) s.time_s[f] = frame[f].time_s, s.x[f] = 0;
+  for (int32_t f = 0; f < t->n; f++) s.time_s[f] = frame[f].time_s;
   if (t->n < 2) return DOR_OK;
-  DOR_NEED(!dor_smooth_at(t->n, s.time_s, s.x, t->cutoff_hz, &t->rate_hz), CONFIG, "cutoff_hz = %g: the video's %.4g frames a second carry less than %.4g Hz",
-           t->cutoff_hz, t->rate_hz, t->rate_hz / 2);
+  DOR_TRY(dor_smooth_rate(t->n, s.time_s, &t->rate_hz));
+  DOR_TRY(dor_track_cutoff(c, t->rate_hz, &t->cutoff_hz));
   for (int32_t j = 0; j < t->k; j++) DOR_TRY(smooth_joint(frame, j, s, t));
   return DOR_OK;
 }
@@ -224,19 +312,19 @@ static dor_status track(tracker *t, dor_arena *a, dor_track *out)
   out->n_people = t->n_tracks;
   take(t, chosen, out);
   for (int32_t j = 0; j < out->k; j++) fill(t->frame, t->c->gap_s, j, out);
-  return out->cutoff_hz > 0 ? smooth(a, t->frame, out) : DOR_OK;
+  return t->c->cutoff_hz != 0 ? smooth(a, t->frame, t->c, out) : DOR_OK;
 }
 
 dor_status dor_track_person(dor_arena *a, int32_t n, const dor_sighting *frame, int32_t k, int32_t h, int32_t w, const dor_track_cfg *c, dor_track *out)
 {
   const size_t all = (size_t)n * (size_t)k;
-  *out = (dor_track){.n = n, .k = k, .cutoff_hz = c->cutoff_hz};
+  *out = (dor_track){.n = n, .k = k};
   out->joint = dor_arena_alloc(a, 3 * all * sizeof *out->joint + 1);
   out->state = dor_arena_alloc(a, all + 1);
   out->person = dor_arena_alloc(a, ((size_t)n + 1) * sizeof *out->person);
   tracker t = {.k = k, .h = h, .w = w, .frame = frame, .c = c, .of = dor_arena_alloc(a, ((size_t)n + 1) * sizeof *t.of)};
   DOR_NEED(out->joint && out->state && out->person && t.of, NOMEM, "%d frames of %d joints", n, k);
   dor_status s = track(&t, a, out);
-  dor_free(t.track);
+  dor_free(t.track), dor_free(t.live), dor_free(t.pair);
   return s;
 }

@@ -34,7 +34,11 @@ typedef struct dor_track {
   double rate_hz, cutoff_hz;    /* of the smoothing; cutoff 0: none */
 } dor_track;
 
-/* w x h: of the frames. No person anywhere: all absent, n_people 0. errors CONFIG: the frame rate cannot carry cutoff_hz; NOMEM */
+/* The cut-off that c asks for at this frame rate. errors CONFIG: the rate cannot carry it */
+DOR_MUST dor_status dor_track_cutoff(const dor_track_cfg *c, double rate_hz, double *cutoff_hz);
+
+/* Of a frame, the 64 largest (most central) people are looked at. w x h: of the frames. No person anywhere: all absent,
+ * n_people 0. errors CONFIG: the frame rate cannot carry cutoff_hz; NOMEM */
 DOR_MUST dor_status dor_track_person(dor_arena *a, int32_t n, const dor_sighting *frame, int32_t k, int32_t h, int32_t w, const dor_track_cfg *c,
                                      dor_track *out);
 

@@ -72,7 +72,7 @@ static dor_status watch(dor_finder *net, dor_video *v, reel *r, dor_arena *a, do
     if (!s) s = keep(a, r, o, &cap);
     dor_arena_release(&batch);
     DOR_TRY(s);
-    if (tell) tell(to, o);
+    DOR_NEED(!tell || tell(to, o), STOPPED, "stopped after %d frames", o->n);
   }
   return DOR_OK;
 }

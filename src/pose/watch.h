@@ -21,10 +21,10 @@ typedef struct dor_watched {
   int64_t people;               /* over all frames; 0: nobody was ever seen */
 } dor_watched;
 
-typedef void dor_watch_fn(void *to, const dor_watched *so_far);
+typedef bool dor_watch_fn(void *to, const dor_watched *so_far); /* false: stop */
 
 /* Frames are run `batch` at a time, and `tell` (may be NULL) hears of each batch. In `a`: some 12 x K bytes a person and frame.
- * errors those of dor_video_open, dor_video_next and dor_finder_run; NOMEM */
+ * errors those of dor_video_open, dor_video_next and dor_finder_run; NOMEM, STOPPED */
 DOR_MUST dor_status dor_watch_video(dor_finder *net, const char *path, int32_t batch, dor_arena *a, dor_watch_fn *tell, void *to, dor_watched *out);
 
 /* dor_track_person over what was watched. errors likewise */

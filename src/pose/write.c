@@ -52,7 +52,7 @@ static void csv_person(const dor_pose_frame *f, int32_t i, dor_str *out)
     put(out, (double)j[2], 1e6);
   }
   put_filled(f, out);
-  dor_csv_put(out, f->synthetic ? "SYNTHETIC" : "", true);
+  dor_csv_put(out, f->stamp ? f->stamp : "", true);
 }
 
 void dor_pose_csv(const dor_pose_frame *f, dor_str *out)
@@ -72,6 +72,15 @@ static void place(const dor_pose_frame *f, dor_str *out)
   dor_str_real(out, f->time_s);
 }
 
+static void coco_filled(const dor_pose_frame *f, dor_str *out)
+{
+  int32_t n = 0;
+  dor_str_add(out, ", \"filled\": [");
+  for (int32_t k = 0; k < f->people->k; k++)
+    if (is_filled(f, k)) dor_str_add(out, n++ ? ", " : ""), dor_str_json(out, f->keypoints->joint[k]);
+  dor_str_add(out, "]");
+}
+
 void dor_pose_coco(const dor_pose_frame *f, int64_t *n, dor_str *out)
 {
   const dor_people *p = f->people;
@@ -85,6 +94,8 @@ void dor_pose_coco(const dor_pose_frame *f, int64_t *n, dor_str *out)
     dor_str_add(out, "], \"score\": ");
     real(out, p->score[i]);
     place(f, out);
-    dor_str_add(out, f->synthetic ? ", \"stamp\": \"SYNTHETIC\"}" : "}");
+    if (f->state) coco_filled(f, out);
+    if (f->stamp && *f->stamp) dor_str_add(out, ", \"stamp\": "), dor_str_json(out, f->stamp);
+    dor_str_add(out, "}");
   }
 }

@@ -16,7 +16,7 @@ typedef struct dor_pose_frame { /* a picture, or a frame of a video */
   int64_t frame;               /* from 0; -1: a picture */
   double time_s;               /* of a frame */
   int64_t image_id, category_id; /* in COCO results */
-  bool synthetic;              /* each row says so */
+  const char *stamp;           /* each row says so; NULL or "": none */
   const dor_people *people;
   const dor_keypoints *keypoints; /* with `state` */
   const uint8_t *state;        /* [K] dor_track_state of the one person who is followed; NULL: nobody is */

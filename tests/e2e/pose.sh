@@ -4,14 +4,17 @@
 . tests/e2e/lib.sh.inc
 
 "$dorsum" describe higherhrnet width=8 --quiet >"$tmp/describe" || fail "describe"
-python3 tests/e2e/pose_inputs.py "$tmp" <"$tmp/describe" || fail "inputs"
+python3 tests/e2e/pose_inputs.py "$tmp" some.safetensors none.safetensors nan.safetensors shape.safetensors unstamped.safetensors quick.safetensors \
+  <"$tmp/describe" || fail "inputs"
+"$dorsum" describe higherhrnet width=8 joints=4 --quiet >"$tmp/describe" || fail "describe"
+python3 tests/e2e/pose_inputs.py "$tmp" spine.safetensors <"$tmp/describe" || fail "inputs"
 small="size=64 threads=1 people=3"
 mkdir "$tmp/in" && cp "$tmp/a.png" "$tmp/b.png" "$tmp/c.png" "$tmp/in"
 
 # shellcheck disable=SC2086
 run() { "$dorsum" pose "$@" $small; }
 expect 0 run "$tmp/some.safetensors" "$tmp/in" -o "$tmp/people.csv" --overlay "$tmp/drawn"
-says "SYNTHETIC"; says "in 3 pictures"; says "MiB planned"
+says "SYNTHETIC"; says "in 3 pictures"; says "the network.s memory: .* MiB planned"
 head -n 1 "$tmp/people.csv" | grep -q '^file,frame,time_s,person,score,nose_x,nose_y,nose_score,left_eye_x' || fail "head of people.csv"
 [ "$(grep -c ',SYNTHETIC$' "$tmp/people.csv")" -gt 2 ] || fail "rows of people.csv"
 for n in a b c; do [ -s "$tmp/drawn/$n.png" ] || fail "no overlay of $n"; done
@@ -39,7 +42,7 @@ python3 -c 'import json,sys; r=json.load(open(sys.argv[1])); assert {(d["image_i
 expect 2 run "$tmp/some.safetensors" "$tmp/in" "$tmp/in/../in/b.png" -o "$tmp/x.csv"; says "one file, given twice"
 
 # an overlay takes the place of no other, of nothing that is there, and never of what is looked at
-mkdir "$tmp/pair"; cp "$tmp/a.png" "$tmp/pair/a.png"; ffmpeg -v error -nostdin -i "$tmp/a.png" "$tmp/pair/a.jpg" 2>"$tmp/none" || cp "$tmp/a.png" "$tmp/pair/a.jpg"
+mkdir "$tmp/pair"; cp "$tmp/a.png" "$tmp/pair/a.png"; cp "$tmp/a.png" "$tmp/pair/a.jpg"
 expect 2 run "$tmp/some.safetensors" "$tmp/pair" -o "$tmp/x.csv" --overlay "$tmp/pairs"; says "both overlays would be .*pairs/a.png"
 expect 2 run "$tmp/some.safetensors" "$tmp/in" -o "$tmp/x.csv" --overlay "$tmp/drawn"; says "drawn/a.png is there already"
 expect 0 run "$tmp/some.safetensors" "$tmp/in" -o "$tmp/again.csv" --overlay "$tmp/drawn" --force
@@ -51,6 +54,25 @@ expect 2 run "$tmp/some.safetensors" "$tmp/a.png" -o "$tmp/nowhere/x.csv"; says 
 expect 5 run "$tmp/some.safetensors" "$tmp/a.png" -o /proc/x.csv; says "takes no files"
 expect 5 run "$tmp/some.safetensors" "$tmp/a.png" -o "$tmp/x.csv" --overlay /proc/drawn
 expect 2 run "$tmp/some.safetensors" "$tmp/a.png" -o "$tmp/people.csv" flipp=true; says "did you mean 'flip'"
+
+# the whole stamp, in rows, results and overlays; and that of pictures and annotations, whatever the weights are
+expect 0 run "$tmp/quick.safetensors" "$tmp/a.png" -o "$tmp/quick.csv" --overlay "$tmp/quick"; says "^SYNTHETIC QUICK: "
+grep -q ',SYNTHETIC QUICK$' "$tmp/quick.csv" && grep -q 'SYNTHETIC QUICK: joints by dorsum pose' "$tmp/quick/a.png" || fail "a stamp got lost"
+expect 0 run "$tmp/unstamped.safetensors" "$tmp/quick/a.png" -o "$tmp/drawn.json"
+[ "$(grep -c '"stamp": "SYNTHETIC"' "$tmp/drawn.json")" = "$(grep -c image_id "$tmp/drawn.json")" ] || fail "a tagged picture gives rows without its stamp"
+cat >"$tmp/truth.json" <<'JSON'
+{"info": {"synthetic": true}, "categories": [{"id": 1, "name": "person", "keypoints": ["a"]}], "annotations": [],
+ "images": [{"id": 5, "file_name": "a.png", "width": 80, "height": 60}]}
+JSON
+expect 0 run "$tmp/unstamped.safetensors" "$tmp/a.png" -o "$tmp/five.json" annotations="$tmp/truth.json" --json; says '"stamp": "SYNTHETIC"'
+grep -q '"image_id": 5,.*"stamp": "SYNTHETIC"}' "$tmp/five.json" || fail "synthetic annotations give rows without their stamp"
+expect 3 run "$tmp/unstamped.safetensors" "$tmp/a.png" "$tmp/quick/a.png" -o "$tmp/x.json" annotations="$tmp/truth.json"; says "both would be image 5"
+
+# weights of joints that are neither COCO's nor recorded: they are named
+expect 3 run "$tmp/spine.safetensors" "$tmp/a.png" -o "$tmp/x.csv"; says "4 joints.*names=NAME"
+expect 0 run "$tmp/spine.safetensors" "$tmp/a.png" -o "$tmp/spine.csv" names=C7,T12,L1,S1
+head -n 1 "$tmp/spine.csv" | grep -q ',C7_x,C7_y,C7_score,T12_x' || fail "head of spine.csv"
+expect 2 run "$tmp/spine.safetensors" "$tmp/a.png" -o "$tmp/x.csv" names=C7,T12,L1; says "4 joints"
 
 # nobody there: an answer, not an error
 expect 0 run "$tmp/none.safetensors" "$tmp/a.png" -o "$tmp/nobody.csv"; says "0 people in 1 pictures, 1 of them without anybody"

@@ -44,6 +44,8 @@ one = lambda name, v: [1.0] * len(v) if re.search(r"(bn\d|\.1)\.weight$|running_
 last = lambda name, v: [0.3 if name.endswith("final_layers.1.bias") else x for x in one(name, v)]
 save("some.safetensors", last)
 save("unstamped.safetensors", last, "")
+save("quick.safetensors", last, "SYNTHETIC QUICK")
+save("spine.safetensors", last, "")
 save("none.safetensors", lambda name, v: [0.0] * len(v) if name.startswith("final_layers") else one(name, v))
 save("nan.safetensors", lambda name, v: [float("nan")] + v[1:] if name == "conv2.weight" else one(name, v))
 tensors = [(n, [s[0] + 1] + s[1:] if n == "conv2.weight" else s) for n, s in tensors]

@@ -11,6 +11,7 @@ mkdir "$tmp/in"
 film testsrc=size=96x64:rate=25:duration=0.4 -pix_fmt yuv420p "$tmp/in/a.mp4"
 film testsrc=size=96x64:rate=10:duration=0.5 -pix_fmt yuv420p -metadata comment="SYNTHETIC: made up" "$tmp/in/made.mkv"
 film testsrc=size=96x64:rate=25:duration=0.4 -vf select='not(eq(n\,3))' -fps_mode vfr -pix_fmt yuv420p "$tmp/gap.mp4"
+film testsrc=size=96x64:rate=5:duration=2 -pix_fmt yuv420p "$tmp/slow.mp4"
 # shellcheck disable=SC2086
 run() { "$dorsum" pose "$@" size=64 threads=1 people=3; }
 w="$tmp/unstamped.safetensors"
@@ -70,9 +71,12 @@ for r in rows:
         assert r[name + "_x"] and float(r[name + "_score"]) == 0, (name, r)
 PY
 expect 0 run "$w" "$tmp/gap.mp4" -o "$tmp/one.json" single=true person=central cutoff_hz=0; says "most central"; says "not smoothed"
-python3 -c 'import json,sys; r=json.load(open(sys.argv[1])); assert r and len({d["image_id"] for d in r}) == len(r)' "$tmp/one.json" || fail "one.json"
+python3 -c 'import json,sys; r=json.load(open(sys.argv[1])); assert r and len({d["image_id"] for d in r}) == len(r) and all(isinstance(d["filled"], list) for d in r)' "$tmp/one.json" || fail "one.json"
 expect 2 run "$w" "$tmp/gap.mp4" -o "$tmp/x.csv" single=true cutoff_hz=13; says "gap.mp4: cutoff_hz = 13"
 expect 2 run "$w" "$tmp/gap.mp4" -o "$tmp/x.csv" cutoff_hz=5; says "needs single=true"
+expect 0 run "$w" "$tmp/slow.mp4" -o "$tmp/slow.csv" single=true; says "cut-off 2 Hz at 5 frames a second, which carry no 6 Hz"
+expect 2 run "$w" "$tmp/in/a.mp4" "$tmp/slow.mp4" -o "$tmp/x.csv" single=true cutoff_hz=6; says "slow.mp4: cutoff_hz = 6"
+grep -q "frames 10" "$tmp/out" && fail "a cut-off that a video cannot carry is found out after the work"
 expect 2 run "$w" "$tmp/a.png" -o "$tmp/x.csv" single=true; says "this is a picture"
 
 # a cohort on film: a dataset of clips whose people, trials and frames are those of the truth beside it
@@ -104,6 +108,19 @@ expect 2 run "$w" "$tmp/gap.mp4" -o "$tmp/x.csv" annotations="$tmp/all.json"; sa
 [ ! -e "$tmp/x.csv" ] && [ ! -e "$tmp/x.h5" ] || fail "a refused run wrote a file"
 expect 0 run "$w" "$tmp/empty.mp4" "$tmp/gap.mp4" "$tmp/cut.mp4" -o "$tmp/rest.csv" skip=true; says "left out: .*empty.mp4"; says "left out: 2 pictures and videos"
 grep -q '^gap.mp4,8,' "$tmp/rest.csv" || fail "the other video is not there"
+expect 0 run "$tmp/none.safetensors" "$tmp/gap.mp4" -o "$tmp/zero.csv" skip=true; says "0 people in 0 frames, 0 of them"; says "left out: 1"
+
+# stopped on request: 75, said, and nothing is left
+film testsrc=size=96x64:rate=25:duration=20 -pix_fmt yuv420p "$tmp/long.mp4"
+"$dorsum" pose "$w" "$tmp/gap.mp4" "$tmp/long.mp4" -o "$tmp/cut.csv" --overlay "$tmp/undrawn" size=64 threads=1 people=3 flip=false >"$tmp/out" 2>&1 &
+pid=$!
+n=0
+until grep -q "^frames 1[0-9][0-9]" "$tmp/out" || [ $n = 600 ]; do sleep 0.05; n=$((n + 1)); done
+kill -TERM "$pid"
+set +e; wait "$pid"; got=$?; set -e
+[ "$got" = 75 ] || { cat "$tmp/out"; fail "exit $got of a run that was stopped"; }
+says "stopped after"; says "nothing was written"
+[ ! -e "$tmp/cut.csv" ] && [ ! -e "$tmp/undrawn" ] || fail "a run that was stopped left something"
 
 # every frame of real videos, with its time
 for v in "sports2d_demo 230 30" "mmpose_demo 5 5"; do

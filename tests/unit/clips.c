@@ -59,7 +59,8 @@ static void check_trials(const dor_dataset *d)
   CHECK(!strcmp(d->id[0], "A") && !strcmp(d->id[1], "B") && !strcmp(d->id[2], "C") && d->age[1] == 50 && isnan(d->age[2]), "%s %s", d->id[0], d->id[1]);
   CHECK(d->trial_subject[0] == 1 && d->trial_subject[1] == 0 && d->trial_subject[2] == 0, "who: %d %d", d->trial_subject[0], d->trial_subject[1]);
   CHECK(!strcmp(d->movement[0], "forward") && !strcmp(d->movement[2], "backward") && !strcmp(d->side[0], "right") && !d->side[1][0], "%s", d->movement[2]);
-  CHECK(fabsf(d->fps[0] - 25) < 1e-4f && d->width[0] == 320 && d->height[0] == 240 && d->synthetic, "%g", (double)d->fps[0]);
+  CHECK(fabsf(d->fps[0] - 25) < 1e-4f && d->width[0] == 320 && d->height[0] == 240 && d->synthetic && !strcmp(d->stamp, "SYNTHETIC QUICK"), "%g",
+        (double)d->fps[0]);
   const dor_target *t = dor_dataset_target(d, "class");
   REQUIRE(t && t->n == 3, "the target");
   CHECK(t->value[0] == 0 && t->value[1] == 1 && isnan(t->value[2]), "labels");
@@ -99,7 +100,7 @@ TEST(clips_of_a_cohort_are_a_dataset)
     shoot(&s, frames[i], i == 1 ? 1234.5 : 0);
     OK(dor_clips_take(&c, i, &s.w, &s.t));
   }
-  OK(dor_clips_write(&c, &(dor_clips_facts){.name = "w8", .keypoints = &set, .weights_sha256 = "0123456789abcdef", .synthetic = true}, out));
+  OK(dor_clips_write(&c, &(dor_clips_facts){.name = "w8", .keypoints = &set, .weights_sha256 = "0123456789abcdef", .stamp = "SYNTHETIC QUICK"}, out));
   dor_clips_release(&c);
   OK(dor_dataset_read(&d, out));
   CHECK(!strcmp(d.created_by, "dorsum pose, weights 0123456789ab") && !strcmp(d.name, "bending"), "%s", d.created_by);

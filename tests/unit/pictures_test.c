@@ -134,6 +134,38 @@ TEST(picture_cut_short_is_refused)
   CHECK(dor_picture_read(path_of("b.png"), 1, &im) == DOR_E_DATA && strstr(dor_errmsg(), "neither PNG nor JPEG"), "%s", dor_errmsg());
 }
 
+TEST(picture_failure_has_a_place)
+{
+  static uint8_t pixels[256 * 256];
+  char *bytes;
+  size_t n;
+  dor_picture im;
+  begin("picture_place");
+  for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(i * 2654435761u >> 13);
+  OK(dor_picture_write(path_of("a.jpg"), &(dor_picture){.h = 256, .w = 256, .c = 1, .pixels = pixels}, NULL));
+  OK(dor_io_read(path_of("a.jpg"), 1 << 20, &bytes, &n));
+  OK(dor_io_write(path_of("half.jpg"), bytes, n / 2));
+  CHECK(dor_picture_read(path_of("half.jpg"), 1, &im) == DOR_E_DATA && strstr(dor_errmsg(), "damaged JPEG, at row 1") && strstr(dor_errmsg(), "of 256"), "%s",
+        dor_errmsg());
+  OK(dor_io_write(path_of("none.jpg"), "", 0));
+  CHECK(dor_picture_read(path_of("none.jpg"), 1, &im) == DOR_E_DATA && strstr(dor_errmsg(), "an empty file"), "%s", dor_errmsg());
+  dor_free(bytes);
+}
+
+TEST(picture_tag_is_kept_and_read)
+{
+  static const char *const names[] = {"t.png", "t.jpg"};
+  uint8_t pixels[3 * 16 * 16] = {7, 8, 9};
+  begin("picture_tag");
+  for (int i = 0; i < 4; i++) {
+    dor_picture im;
+    OK(dor_picture_write(path_of(names[i / 2]), &(dor_picture){.h = 16, .w = 16, .c = 3, .pixels = pixels}, i % 2 ? "SYNTHETIC QUICK: a test" : NULL));
+    OK(dor_picture_read(path_of(names[i / 2]), 3, &im));
+    CHECK(im.synthetic == (i % 2 == 1) && (i > 1 || !memcmp(im.pixels, pixels, sizeof pixels)), "%s: %d", names[i / 2], im.synthetic);
+    dor_free(im.pixels);
+  }
+}
+
 TEST(picture_size_is_limited)
 {
   begin("picture");

@@ -82,10 +82,10 @@ TEST(pose_people_as_csv_and_coco)
   int64_t n = 0;
   dor_pose_csv_head(&k, &s);
   dor_pose_csv(&(dor_pose_frame){.file = "a,b.png", .frame = -1, .people = &p}, &s);
-  dor_pose_csv(&(dor_pose_frame){.file = "v.mp4", .frame = 3, .time_s = 0.125, .synthetic = true, .people = &p}, &s);
+  dor_pose_csv(&(dor_pose_frame){.file = "v.mp4", .frame = 3, .time_s = 0.125, .stamp = "SYNTHETIC QUICK", .people = &p}, &s);
   const char *want = "file,frame,time_s,person,score,C7_x,C7_y,C7_score,'=S1_x,'=S1_y,'=S1_score,filled,stamp\n"
                      "\"a,b.png\",,,1,0.25,1.5,2.25,0.5,,,0,,\n\"a,b.png\",,,2,0.625,7,8.125,0.25,9,10,1,,\n"
-                     "v.mp4,3,0.125,1,0.25,1.5,2.25,0.5,,,0,,SYNTHETIC\nv.mp4,3,0.125,2,0.625,7,8.125,0.25,9,10,1,,SYNTHETIC\n";
+                     "v.mp4,3,0.125,1,0.25,1.5,2.25,0.5,,,0,,SYNTHETIC QUICK\nv.mp4,3,0.125,2,0.625,7,8.125,0.25,9,10,1,,SYNTHETIC QUICK\n";
   CHECK(s.s && !strcmp(s.s, want), "%s", s.s);
   dor_str_clear(&s);
   dor_pose_coco(&(dor_pose_frame){.frame = -1, .image_id = 785, .category_id = 1, .people = &p}, &n, &s);
@@ -111,7 +111,7 @@ TEST(pose_of_a_track_says_what_is_filled)
   dor_str_clear(&s);
   dor_pose_coco(&f, &n, &s);
   CHECK(s.s && !strcmp(s.s, "{\"image_id\": 8, \"category_id\": 1, \"keypoints\": [3.5, 4, 0, 0, 0, 0], \"score\": 0, \"file\": \"v.mp4\", \"frame\": 7, "
-                            "\"time_s\": 0.5}"), "%s", s.s);
+                            "\"time_s\": 0.5, \"filled\": [\"C7\"]}"), "%s", s.s);
   dor_str_release(&s);
 }
 
@@ -123,7 +123,7 @@ TEST(pose_drawing_stays_inside_the_picture)
   const float joint[18] = {-50, 20, 1, 90, 20, 1, 5, NAN, 1, 8, 8, 1, 30, 3, 0.01f, 1e9f, 3, 1};
   enum { SIDE = 40, GUARD = 64 };
   uint8_t *pixels = dor_calloc(1, 3 * SIDE * SIDE + 2 * GUARD);
-  dor_picture p = {SIDE, SIDE, 3, pixels + GUARD};
+  dor_picture p = {.h = SIDE, .w = SIDE, .c = 3, .pixels = pixels + GUARD};
   dor_draw_people(&p, &k, 3, joint, 0.05f);
   dor_draw_synthetic(&p);
   int outside = 0, changed = 0;

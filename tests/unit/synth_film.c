@@ -70,7 +70,7 @@ static void check_annotations(const char *dir, const dor_dataset *d)
       CHECK(hip[0] > x->bbox[0] && hip[0] < x->bbox[0] + x->bbox[2] && hip[1] > x->bbox[1] && hip[1] < x->bbox[1] + x->bbox[3], "the hip is outside");
       CHECK(x->area > 0.15 * x->bbox[2] * x->bbox[3] && x->area < 0.9 * x->bbox[2] * x->bbox[3] && x->segment.n_runs > 20, "area %g", x->area);
       OK(dor_picture_read(in(dir, dor_arena_fmt(&c.arena, "frames/%s", c.image[x->image].file)), 3, &p));
-      CHECK(p.h == SIDE && p.w == SIDE, "%d x %d", p.h, p.w);
+      CHECK(p.h == SIDE && p.w == SIDE && p.synthetic, "%d x %d, its tag %d", p.h, p.w, p.synthetic);
       dor_free(p.pixels);
     }
   CHECK(at == c.n_annotations, "%d of %d", at, c.n_annotations);
@@ -146,12 +146,24 @@ TEST(synth_film_can_be_stopped_and_refuses_joints_it_has_not)
   f.joints = (dor_texts){2, names};
   CHECK(film(dir, &f, NULL, &d) == DOR_E_CONFIG && strstr(dor_errmsg(), "did you mean 'right_hip'"), "%s", dor_errmsg());
   dor_dataset_release(&d);
-  CHECK(!dor_io_exists(in(dir, "videos")), "something was written");
+  CHECK(!dor_io_exists(in(dir, "videos")) && !dor_synth_film_room(dir, false), "something was written");
   f.joints = (dor_texts){3, good};
   const dor_status s = film(dir, &f, never, &d);
   if (s == DOR_E_UNSUPPORTED) SKIP("1 cohort: ffmpeg is not installed");
-  CHECK(s == DOR_E_STOPPED && dor_io_exists(in(dir, "videos/S001_forward.mp4")) && !dor_io_exists(in(dir, "annotations.json")), "%d", s);
+  size_t n;
+  const char *const *left;
+  OK(dor_io_list(&a, dir, &left, &n));
+  CHECK(s == DOR_E_STOPPED && n == 0, "%d, '%s' is left", s, n ? left[0] : "");
   dor_dataset_release(&d);
+  OK(dor_io_mkdirs(in(dir, "videos")));
+  OK(dor_io_write(in(dir, "videos/S009_forward.mp4"), "", 0));
+  CHECK(dor_synth_film_room(dir, false) == DOR_E_USAGE && strstr(dor_errmsg(), "videos is not empty"), "%s", dor_errmsg());
+  OK(dor_synth_film_room(dir, true));
+  OK(film(dir, &f, NULL, &d));
+  CHECK(!dor_io_exists(in(dir, "videos/S009_forward.mp4")) && dor_io_exists(in(dir, "videos/S001_forward.mp4")), "an earlier cohort's video is left");
+  dor_dataset_release(&d);
+  OK(dor_io_write(in(dir, "frames/mine.jpg"), "", 0));
+  CHECK(dor_synth_film_room(dir, true) == DOR_E_USAGE && strstr(dor_errmsg(), "mine.jpg"), "%s", dor_errmsg());
   dor_arena_release(&a);
 }
 

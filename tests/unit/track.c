@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "movement/angle.h"
 #include "pose/smooth.h"
@@ -44,12 +45,12 @@ TEST(smooth_halves_the_power_at_the_cut_off_and_delays_nothing)
   static double x[N], t[N];
   double sum = 0, cross = 0;
   for (int32_t i = 0; i < N; i++) t[i] = i / 100.0, x[i] = sin(2 * 3.14159265358979 * 6 * t[i]);
-  OK(dor_smooth_at(N, t, x, 6, NULL));
+  OK(dor_smooth_at(N, t, x, 6));
   for (int32_t i = 500; i < 1500; i++) sum += x[i] * x[i], cross += x[i] * cos(2 * 3.14159265358979 * 6 * t[i]);
   CHECK(fabs(sum / 1000 - 0.25) < 1e-3, "power %.4f of .5 at the cut-off", sum / 1000);
   CHECK(fabs(cross / 1000) < 1e-6, "shifted in phase: %g", cross / 1000);
   for (int32_t i = 0; i < N; i++) x[i] = 3 - 2 * t[i];
-  OK(dor_smooth_at(N, t, x, 6, NULL));
+  OK(dor_smooth_at(N, t, x, 6));
   for (int32_t i = 0; i < N; i++) CHECK(fabs(x[i] - (3 - 2 * t[i])) < 1e-5, "a straight line is bent at %d: %g", i, x[i]);
   CHECK(dor_smooth(N, x, 10, 5) == DOR_E_ARG && dor_smooth(N, x, 10, 0) == DOR_E_ARG, "a cut-off that cannot be");
 }
@@ -59,7 +60,8 @@ TEST(smooth_of_uneven_times_is_near_that_of_even_ones)
   enum { N = 300 };
   double t[N], x[N], rate_hz;
   for (int32_t i = 0; i < N; i++) t[i] = (i + (i % 3 ? 0.25 : 0)) / 30.0, x[i] = 10 * sin(2 * 3.14159265358979 * 0.5 * t[i]) + (i % 2 ? 0.5 : -0.5);
-  OK(dor_smooth_at(N, t, x, 4, &rate_hz));
+  OK(dor_smooth_at(N, t, x, 4));
+  OK(dor_smooth_rate(N, t, &rate_hz));
   CHECK(rate_hz > 28 && rate_hz < 32, "%g Hz", rate_hz);
   for (int32_t i = 10; i < N - 10; i++) {
     const double want = 10 * sin(2 * 3.14159265358979 * 0.5 * t[i]);
@@ -166,6 +168,52 @@ TEST(track_takes_no_joint_that_was_not_found)
   c.least_score = 0;
   const dor_track t = follow(&a, &s, &c);
   CHECK(t.state[5 * K + 3] == DOR_TRACK_FILLED && fabs(at(&t, 5, 3, 0) - 150) < 1e-3, "%d at %g", t.state[5 * K + 3], at(&t, 5, 3, 0));
+  dor_arena_release(&a);
+}
+
+/* Noise of 400 "people" a frame, as untrained weights see, and one who is larger: followed, and in no time. */
+TEST(track_of_a_crowd_is_quick)
+{
+  enum { CROWD = 400, N = 60 };
+  static float joint[N][CROWD][K][3];
+  static dor_sighting frame[N];
+  dor_arena a = {0};
+  dor_track t;
+  uint32_t dice = 1;
+  for (int32_t f = 0; f < N; f++) {
+    float *at = &joint[f][0][0][0];
+    frame[f] = (dor_sighting){f / 25.0, CROWD, at};
+    for (int32_t i = 0; i < CROWD * K * 2; i++) {
+      dice = dice * 1664525u + 1013904223u;
+      at[3 * (i / 2) + i % 2] = (float)(dice >> 8) / (float)(1 << 24) * 400;
+      at[3 * (i / 2) + 2] = 0.5f;
+    }
+    for (int32_t i = 0; i < K; i++) joint[f][100 + f][i][0] = (float)(i % 2 ? 600 : -200), joint[f][100 + f][i][1] = (float)(i / 2 ? 600 : -200);
+  }
+  const clock_t from = clock();
+  OK(dor_track_person(&a, N, frame, K, 400, 400, &plain, &t));
+  const double spent_s = (double)(clock() - from) / CLOCKS_PER_SEC;
+  for (int32_t f = 0; f < N; f++) CHECK(t.person[f] == 100 + f, "frame %d: person %d", f, t.person[f]);
+  CHECK(spent_s < 2, "%.1f s", spent_s);
+  dor_arena_release(&a);
+}
+
+TEST(track_smooths_as_the_rate_allows)
+{
+  static scene s;
+  dor_arena a = {0};
+  dor_track_cfg c = plain;
+  dor_track t;
+  double cutoff_hz;
+  memset(&s, 0, sizeof s);
+  for (int32_t f = 0; f < FRAMES; f++) stand(&s, f, 100, 200, 100), s.frame[f].time_s = f / 5.0;
+  c.cutoff_hz = -1;
+  OK(dor_track_person(&a, FRAMES, s.frame, K, 400, 600, &c, &t));
+  CHECK(fabs(t.cutoff_hz - 2) < 1e-9 && fabs(t.rate_hz - 5) < 1e-9, "%g Hz at %g", t.cutoff_hz, t.rate_hz);
+  OK(dor_track_cutoff(&c, 25, &cutoff_hz));
+  CHECK(cutoff_hz == 6, "%g Hz", cutoff_hz);
+  c.cutoff_hz = 6;
+  CHECK(dor_track_cutoff(&c, 5, &cutoff_hz) == DOR_E_CONFIG && strstr(dor_errmsg(), "carry less than 2.5 Hz"), "%s", dor_errmsg());
   dor_arena_release(&a);
 }
 

@@ -125,11 +125,18 @@ static void close_eye(eye *e)
 
 /* ---- the tests ---- */
 
-static void count(void *to, const dor_watched *so_far)
+static bool count(void *to, const dor_watched *so_far)
 {
   int32_t *calls = to;
   CHECK(so_far->n <= FRAMES, "%d frames", so_far->n);
   ++*calls;
+  return true;
+}
+
+static bool enough(void *to, const dor_watched *so_far)
+{
+  (void)to;
+  return so_far->n < 3;
 }
 
 static void watch(eye *e, const char *path, dor_watched *w)
@@ -210,6 +217,8 @@ TEST(watch_follows_one_person_and_gives_up_on_damage)
     const double time_s = i / K / 25.0, off = hypot((double)t.joint[3 * i] - joint_x(i % K, time_s), (double)t.joint[3 * i + 1] - joint_y(i % K, time_s));
     CHECK(t.state[i] == DOR_TRACK_SEEN && off < 1.5, "frame %d, %s: %.2f pixels off", i / K, names[i % K], off);
   }
+  CHECK(dor_watch_video(e.finder, film, 3, &e.arena, enough, NULL, &w) == DOR_E_STOPPED && !w.frame && strstr(dor_errmsg(), "after 3 frames"), "%s",
+        dor_errmsg());
   film_cut(film, part, 0.8);
   CHECK(dor_watch_video(e.finder, part, 3, &e.arena, NULL, NULL, &w) == DOR_E_DATA && !w.frame && strstr(dor_errmsg(), "part.mp4"), "%s", dor_errmsg());
   CHECK(dor_watch_video(e.finder, film_in(dir, "none.mp4"), 3, &e.arena, NULL, NULL, &w) == DOR_E_NOTFOUND && !w.frame, "%s", dor_errmsg());
