@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/store.h"
 
+#include "backend/fleet.h"
 #include "base/mem.h"
 
 static const dor_kind kinds[] = {DOR_PARAM, DOR_GRAD, DOR_STATE, DOR_MOMENT};
@@ -27,8 +28,21 @@ dor_status dor_store_make(dor_store *s, const dor_backend *b, const size_t bytes
   return DOR_OK;
 }
 
+void dor_store_join(dor_store *s, dor_fleet *f, int32_t model)
+{
+  *s = (dor_store){.backend = f->backend, .blocks = f->blocks, .fleet = f, .model = model};
+  for (int i = 0; i < KINDS; i++) {
+    s->bytes[kinds[i]] = f->bytes[kinds[i]];
+    s->host[kinds[i]] = dor_fleet_host(f, model, kinds[i]);
+  }
+}
+
 void dor_store_release(dor_store *s)
 {
+  if (s->fleet) {
+    *s = (dor_store){0};
+    return;
+  }
   for (int i = 0; i < KINDS; i++) {
     const dor_kind k = kinds[i];
     if (s->host[k] && s->host[k] != s->blocks.at[k]) dor_block_free(s->host[k], s->bytes[k]);
@@ -41,13 +55,17 @@ void dor_store_release(dor_store *s)
 dor_status dor_store_pull(dor_store *s, dor_kind kind)
 {
   if (!s->backend->device) return DOR_OK;
+  if (s->fleet) return dor_fleet_get(s->fleet, s->model, kind, s->host[kind]);
   DOR_TRY(s->backend->device->settle(s->blocks.stream));
   return s->backend->copy_out(s->host[kind], s->blocks.at[kind], s->bytes[kind]);
 }
 
+dor_status dor_store_pull_all(dor_store *s, dor_kind kind) { return s->fleet ? dor_fleet_pull(s->fleet, kind) : dor_store_pull(s, kind); }
+
 dor_status dor_store_push(dor_store *s, dor_kind kind)
 {
   if (!s->backend->device) return DOR_OK;
+  if (s->fleet) return dor_fleet_put(s->fleet, s->model, kind, s->host[kind]);
   DOR_TRY(s->backend->device->settle(s->blocks.stream));
   return s->backend->copy_in(s->blocks.at[kind], s->host[kind], s->bytes[kind]);
 }

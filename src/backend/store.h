@@ -12,14 +12,18 @@ typedef struct dor_store {
   dor_blocks blocks;                /* what instances bind */
   void *host[DOR_KIND_COUNT];
   size_t bytes[DOR_KIND_COUNT];
+  struct dor_fleet *fleet;          /* the blocks are those of `model` of it; NULL: of one alone */
+  int32_t model;
 } dor_store; /* zero-initialised is releasable */
 
 /* bytes: of PARAM, GRAD, STATE, MOMENT; 0 gives a block too, for a program may name it. Zeroed. Release also after a failure.
  * errors NOMEM, DEVMEM */
 DOR_MUST dor_status dor_store_make(dor_store *s, const dor_backend *b, const size_t bytes[DOR_KIND_COUNT]);
+void dor_store_join(dor_store *s, struct dor_fleet *f, int32_t model); /* the blocks that a model of a fleet has already */
 void dor_store_release(dor_store *s);
 
 DOR_MUST dor_status dor_store_pull(dor_store *s, dor_kind kind); /* waits for what runs. errors DEVICE */
-DOR_MUST dor_status dor_store_push(dor_store *s, dor_kind kind); /* likewise */
+DOR_MUST dor_status dor_store_pull_all(dor_store *s, dor_kind kind); /* of all models of its fleet, at the price of one */
+DOR_MUST dor_status dor_store_push(dor_store *s, dor_kind kind); /* as pull */
 
 #endif

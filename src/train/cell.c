@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One cell from its first step, or from resume.ckpt, to its folder: training,
- * weights, out-of-fold predictions pooled by unit, and cell.json at the end,
- * which alone says that the cell is done. */
+ * Cells that train together, most often one, from the first step, or from resume.ckpt, to their folders: training,
+ * weights, out-of-fold predictions pooled by unit, and cell.json at the end, which alone says that a cell is done. */
 #include "train/cell.h"
 
 #include <math.h>
@@ -30,15 +29,27 @@ typedef struct job { /* a cell while it runs */
   dor_cell_data *data;       /* [branches] */
   dor_position *at;          /* [branches] */
   dor_resume resume;
+  int32_t from;              /* the branch to begin with */
+  bool resumed;              /* in its middle */
   dor_str csv, log, clips;
-  double saved_s, logged_s, epoch_s, epoch0_s; /* the last: when training began in this process */
+  double saved_s, logged_s, epoch_s;
   double *prob;              /* [units, n_out] pooled, summed over branches */
   int32_t *n_clips;          /* [units] */
   int32_t n_tensors, failed_saves; /* the latter: one after the other */
   dor_tensor *last, *best;
+  const dor_loop *loop;      /* while it trains */
+  dor_loader *train, *inner; /* of the branch that trains */
+  float *logits;             /* of the branch that predicts, and how many are there */
+  size_t n_logits;
   bool prefetch;
   const dor_cell_watch *watch;
 } job;
+
+typedef struct team { /* cells that train together */
+  int32_t n;
+  job *j;
+  const dor_cell_watch *watch;
+} team;
 
 static const char *file_of(job *j, const char *name) { return dor_path_join(&j->arena, j->folder, name); }
 
@@ -52,9 +63,9 @@ static void flush_log(job *j)
   j->logged_s = dor_clock_s();
 }
 
-static dor_status save(job *j, const dor_loop *l)
+static dor_status save(job *j)
 {
-  j->at[j->resume.branch] = l->at;
+  j->at[j->resume.branch] = j->loop->at;
   j->saved_s = dor_clock_s();
   flush_log(j);
   return dor_resume_save(&j->resume);
@@ -62,20 +73,30 @@ static dor_status save(job *j, const dor_loop *l)
 
 enum { MOST_FAILED_SAVES = 3 };
 
-/* A stop request saves and leaves. A full disk at a periodic save is a warning, for the old checkpoint stands; three times in a row it is an end. */
-static dor_status after_step(void *to, dor_loop *l)
+/* A full disk at a periodic save is a warning, for the old checkpoint stands; three times in a row it is an end. */
+static dor_status save_in_time(job *j)
 {
-  job *j = to;
-  if (j->watch->stop(j->watch->to)) {
-    DOR_TRY(save(j, l));
-    return DOR_FAIL(STOPPED, "stopped on request; run again to go on");
-  }
   if (dor_clock_s() - j->saved_s < j->sa->arm->train.checkpoint_s) return DOR_OK;
-  dor_status s = save(j, l);
+  dor_status s = save(j);
   j->failed_saves = s ? j->failed_saves + 1 : 0;
   if (s != DOR_E_IO || j->failed_saves >= MOST_FAILED_SAVES) return s;
   dor_warn("checkpoint not written: %s", dor_errmsg());
   return DOR_OK;
+}
+
+/* A stop request saves all and leaves. */
+static dor_status after_step(void *to)
+{
+  team *t = to;
+  const bool stop = t->watch->stop(t->watch->to);
+  dor_status first = DOR_OK;
+  for (int32_t z = 0; z < t->n; z++) {
+    if (!t->j[z].loop) continue;
+    dor_status s = stop ? save(&t->j[z]) : save_in_time(&t->j[z]);
+    first = first ? first : s;
+  }
+  DOR_TRY(first);
+  return stop ? DOR_FAIL(STOPPED, "stopped on request; run again to go on") : DOR_OK;
 }
 
 static void after_epoch(void *to, const dor_loop *l, double loss, double inner)
@@ -126,29 +147,46 @@ static dor_status new_loader(const job *j, const dor_branch *b, const dor_cell_d
   return dor_loader_new(out, &c, train && j->prefetch && any_image(b));
 }
 
-static dor_status train_with(job *j, int32_t k, bool resumed, dor_loader *train, dor_loader *inner)
-{
-  dor_loop l = {.arm = j->sa, .branch = &j->sa->branch[k], .replica = &j->replica[k], .train = train, .inner = inner,
-                .seed = branch_seed(j, k), .csv = &j->csv, .on_step = after_step, .on_epoch = after_epoch, .to = j};
-  l.schedule = schedule_of(&j->sa->arm->train, dor_loader_batches(train));
-  if (resumed) l.at = j->at[k];
-  else DOR_TRY(dor_loop_begin(&l));
-  DOR_TRY(dor_loop_run(&l));
-  j->at[k] = l.at;
-  return DOR_OK;
-}
-
-static dor_status train_branch(job *j, int32_t k, bool resumed)
+static dor_status begin_branch(job *j, int32_t k, dor_loop *l)
 {
   const dor_branch *b = &j->sa->branch[k];
   const dor_cell_data *d = &j->data[k];
-  dor_loader *train = NULL, *inner = NULL;
   j->resume.branch = k;
-  dor_status s = new_loader(j, b, d, &d->train, true, &train);
-  if (!s && d->inner.n) s = new_loader(j, b, d, &d->inner, false, &inner);
-  if (!s) s = train_with(j, k, resumed, train, inner);
-  dor_loader_free(train);
-  dor_loader_free(inner);
+  DOR_TRY(new_loader(j, b, d, &d->train, true, &j->train));
+  if (d->inner.n) DOR_TRY(new_loader(j, b, d, &d->inner, false, &j->inner));
+  *l = (dor_loop){.arm = j->sa, .branch = b, .replica = &j->replica[k], .train = j->train, .inner = j->inner, .seed = branch_seed(j, k),
+                  .schedule = schedule_of(&j->sa->arm->train, dor_loader_batches(j->train)), .csv = &j->csv, .on_epoch = after_epoch, .to = j};
+  if (!j->resumed || k > j->from) return dor_loop_begin(l);
+  l->at = j->at[k];
+  return DOR_OK;
+}
+
+/* Of all cells that are not past it. */
+static dor_status train_loops(team *t, int32_t k, dor_loop l[])
+{
+  int32_t n = 0;
+  for (int32_t z = 0; z < t->n; z++) {
+    if (k < t->j[z].from) continue;
+    DOR_TRY(begin_branch(&t->j[z], k, &l[n]));
+    t->j[z].loop = &l[n++];
+  }
+  if (n) DOR_TRY(dor_loop_run(n, l, after_step, t));
+  for (int32_t z = 0; z < t->n; z++)
+    if (t->j[z].loop) t->j[z].at[k] = t->j[z].loop->at;
+  return DOR_OK;
+}
+
+static dor_status train_branch(team *t, int32_t k)
+{
+  dor_loop *l = dor_calloc((size_t)t->n, sizeof *l);
+  dor_status s = l ? train_loops(t, k, l) : DOR_FAIL(NOMEM, "no memory for %d cells", t->n);
+  for (int32_t z = 0; z < t->n; z++) {
+    job *j = &t->j[z];
+    dor_loader_free(j->train);
+    dor_loader_free(j->inner);
+    j->train = j->inner = NULL, j->loop = NULL;
+  }
+  dor_free(l);
   return s;
 }
 
@@ -203,24 +241,55 @@ static void pool_units(job *j, const dor_branch *b, const dor_cell_part *test, c
   }
 }
 
-static dor_status predict_branch(job *j, int32_t k)
+static dor_status take_logits(void *to, const dor_batch *b, const float *logits)
 {
-  const dor_branch *b = &j->sa->branch[k];
-  const dor_cell_part *test = &j->data[k].test;
-  dor_loader *loader = NULL;
-  float *logits = dor_calloc((size_t)test->n * (size_t)b->net.n_out, sizeof *logits);
-  dor_status s = logits ? new_loader(j, b, &j->data[k], test, false, &loader) : DOR_FAIL(NOMEM, "no memory for %d predictions", test->n);
-  if (!s) s = dor_loop_logits(&j->replica[k], loader, logits);
-  for (size_t i = 0; i < (size_t)test->n * (size_t)b->net.n_out && !s; i++)
-    if (!isfinite(logits[i])) s = DOR_FAIL(NUMERIC, "arm '%s': a prediction is not finite", j->sa->arm->name);
-  if (!s) pool_units(j, b, test, logits);
-  dor_loader_free(loader);
-  dor_free(logits);
+  job *j = to;
+  const size_t n = (size_t)b->n_real * (size_t)j->sa->branch[0].net.n_out;
+  memcpy(j->logits + j->n_logits, logits, n * sizeof *logits);
+  j->n_logits += n;
+  return DOR_OK;
+}
+
+static dor_status take_predictions(job *j, int32_t k)
+{
+  for (size_t i = 0; i < j->n_logits; i++)
+    DOR_NEED(isfinite(j->logits[i]), NUMERIC, "arm '%s': a prediction is not finite", j->sa->arm->name);
+  pool_units(j, &j->sa->branch[k], &j->data[k].test, j->logits);
+  return DOR_OK;
+}
+
+static dor_status predict(team *t, int32_t k, dor_evaluated e[])
+{
+  for (int32_t z = 0; z < t->n; z++) {
+    job *j = &t->j[z];
+    const dor_branch *b = &j->sa->branch[k];
+    const dor_cell_part *test = &j->data[k].test;
+    j->n_logits = 0;
+    j->logits = dor_calloc((size_t)test->n * (size_t)b->net.n_out, sizeof *j->logits);
+    DOR_NEED(j->logits, NOMEM, "no memory for %d predictions", test->n);
+    DOR_TRY(new_loader(j, b, &j->data[k], test, false, &j->train));
+    e[z] = (dor_evaluated){.replica = &j->replica[k], .loader = j->train, .take = take_logits, .to = j};
+  }
+  DOR_TRY(dor_loop_evaluate(t->n, e));
+  for (int32_t z = 0; z < t->n; z++) DOR_TRY(take_predictions(&t->j[z], k));
+  return DOR_OK;
+}
+
+static dor_status predict_branch(team *t, int32_t k)
+{
+  dor_evaluated *e = dor_calloc((size_t)t->n, sizeof *e);
+  dor_status s = e ? predict(t, k, e) : DOR_FAIL(NOMEM, "no memory for %d cells", t->n);
+  for (int32_t z = 0; z < t->n; z++) {
+    dor_loader_free(t->j[z].train);
+    dor_free(t->j[z].logits);
+    t->j[z].train = NULL, t->j[z].logits = NULL;
+  }
+  dor_free(e);
   return s;
 }
 
 /* The last weights are collected, then the best are put in their place for prediction. */
-static dor_status finish_branch(job *j, int32_t k)
+static dor_status take_weights(job *j, int32_t k)
 {
   const dor_branch *b = &j->sa->branch[k];
   const dor_params *p = &b->net.params;
@@ -233,7 +302,13 @@ static dor_status finish_branch(job *j, int32_t k)
   DOR_TRY(dor_weights_collect(&j->arena, p, prefix, r->param, r->store.host[DOR_STATE], j->best + j->n_tensors));
   j->n_tensors += p->n;
   j->cell->parameters += dor_params_count(p, false);
-  return predict_branch(j, k);
+  return DOR_OK;
+}
+
+static dor_status finish_branch(team *t, int32_t k)
+{
+  for (int32_t z = 0; z < t->n; z++) DOR_TRY(take_weights(&t->j[z], k));
+  return predict_branch(t, k);
 }
 
 /* ---- the folder ---- */
@@ -362,44 +437,76 @@ static dor_status set_up(job *j)
 }
 
 /* A damaged checkpoint is worth a warning, not an end: the cell starts afresh. */
-static dor_status begin(job *j, bool *resumed)
+static dor_status begin(job *j)
 {
   dor_status s = dor_resume_load(&j->resume, j->sa->n_branches);
-  *resumed = !s;
+  j->resumed = !s;
   if (s == DOR_E_DATA) dor_warn("%s; the cell starts afresh", dor_errmsg());
   if (s == DOR_E_DATA || s == DOR_E_NOTFOUND) s = DOR_OK, j->resume.branch = 0;
-  if (s || *resumed) return s;
+  j->from = j->resume.branch;
+  if (s || j->resumed) return s;
   dor_str_clear(&j->csv);
   dor_str_add(&j->csv, "epoch,step,loss,lr,val,branch\n");
   return dor_str_status(&j->csv);
 }
 
-static dor_status run(job *j)
+static dor_status run(team *t)
 {
-  bool resumed;
-  DOR_TRY(set_up(j));
-  DOR_TRY(begin(j, &resumed));
-  j->saved_s = j->logged_s = j->epoch_s = j->epoch0_s = dor_clock_s();
-  for (int32_t k = j->resume.branch; k < j->sa->n_branches; k++, resumed = false) DOR_TRY(train_branch(j, k, resumed));
-  j->cell->train_seconds = dor_clock_s() - j->epoch0_s;
-  for (int32_t k = 0; k < j->sa->n_branches; k++) DOR_TRY(finish_branch(j, k));
-  return write_folder(j);
+  const int32_t branches = t->j->sa->n_branches;
+  for (int32_t z = 0; z < t->n; z++) {
+    DOR_TRY(set_up(&t->j[z]));
+    DOR_TRY(begin(&t->j[z]));
+  }
+  const double start = dor_clock_s();
+  for (int32_t z = 0; z < t->n; z++) t->j[z].saved_s = t->j[z].logged_s = t->j[z].epoch_s = start;
+  for (int32_t k = 0; k < branches; k++) DOR_TRY(train_branch(t, k));
+  for (int32_t z = 0; z < t->n; z++) t->j[z].cell->train_seconds = (dor_clock_s() - start) / t->n;
+  for (int32_t k = 0; k < branches; k++) DOR_TRY(finish_branch(t, k));
+  for (int32_t z = 0; z < t->n; z++) {
+    DOR_TRY(write_folder(&t->j[z]));
+    t->j[z].cell->done = true;
+  }
+  return DOR_OK;
 }
 
-dor_status dor_cell_run(const dor_study *s, dor_cell *c, const char *run_folder, dor_replica *replica, bool prefetch, const dor_cell_watch *w)
+static dor_status begin_job(job *j, const char *run_folder)
 {
-  double start = dor_clock_s();
-  job j = {.study = s, .sa = &s->arm[c->arm], .cell = c, .replica = replica, .prefetch = prefetch, .watch = w};
-  c->parameters = 0;
-  c->peak_mib = 0;
-  for (int32_t k = 0; k < j.sa->n_branches; k++) c->peak_mib += (double)dor_replica_bytes(&j.sa->branch[k].net) / 1048576;
-  j.folder = dor_path_join(&j.arena, run_folder, c->path);
-  dor_status status = j.folder ? run(&j) : DOR_FAIL(NOMEM, "no memory for a path");
-  c->seconds = dor_clock_s() - start;
-  c->done = !status;
-  dor_str_release(&j.csv);
-  dor_str_release(&j.log);
-  dor_str_release(&j.clips);
-  dor_arena_release(&j.arena);
+  j->cell->parameters = 0;
+  j->cell->peak_mib = 0;
+  for (int32_t k = 0; k < j->sa->n_branches; k++) {
+    j->replica[k].net = &j->sa->branch[k].net;
+    j->cell->peak_mib += (double)dor_replica_bytes(&j->sa->branch[k].net) / 1048576;
+  }
+  j->folder = dor_path_join(&j->arena, run_folder, j->cell->path);
+  DOR_NEED(j->folder, NOMEM, "no memory for a path");
+  return DOR_OK;
+}
+
+static void end_job(job *j)
+{
+  dor_str_release(&j->csv);
+  dor_str_release(&j->log);
+  dor_str_release(&j->clips);
+  dor_arena_release(&j->arena);
+}
+
+dor_status dor_cell_run(const dor_study *s, int32_t n, dor_cell *const c[], const char *run_folder, dor_replica *replica, bool prefetch,
+                        const dor_cell_watch *w)
+{
+  const double start = dor_clock_s();
+  team t = {.n = n, .j = dor_calloc((size_t)n, sizeof *t.j), .watch = w};
+  dor_status status = DOR_OK;
+  DOR_NEED(t.j, NOMEM, "no memory for %d cells", n);
+  for (int32_t z = 0; z < n && !status; z++) {
+    const dor_study_arm *sa = &s->arm[c[z]->arm];
+    t.j[z] = (job){.study = s, .sa = sa, .cell = c[z], .replica = replica + z * sa->n_branches, .prefetch = prefetch, .watch = w};
+    status = begin_job(&t.j[z], run_folder);
+  }
+  if (!status) status = run(&t);
+  for (int32_t z = 0; z < n; z++) {
+    c[z]->seconds = (dor_clock_s() - start) / n;
+    end_job(&t.j[z]);
+  }
+  dor_free(t.j);
   return status;
 }

@@ -16,7 +16,8 @@ typedef struct dor_cell {
   const char *path;             /* "cells/ARM/seed_S/fold_K", numbers from 1 */
   char hash[DOR_HASH_HEX], config_hash[DOR_HASH_HEX], split_hash[DOR_HASH_HEX];
   bool done, copied;
-  double seconds, train_seconds; /* all of it; training alone (what a training loop of another program is compared with); < 0: unknown */
+  double seconds, train_seconds; /* all of it; training alone (what a training loop of another program is compared with); < 0: unknown.
+                                  * Of cells that train together: its share, so that sums are right */
   double peak_mib;
   int64_t parameters;
 } dor_cell;
@@ -50,8 +51,12 @@ typedef struct dor_cell_watch {
   void *to;
 } dor_cell_watch;
 
-/* Train (or go on from resume.ckpt), predict, write the folder; replicas [branches of the arm] are the worker's.
- * errors STOPPED after a checkpoint; NUMERIC, IO, CONFIG (a checkpoint of another config, data, split or code) */
-DOR_MUST dor_status dor_cell_run(const dor_study *s, dor_cell *c, const char *run, dor_replica *replica, bool prefetch, const dor_cell_watch *w);
+/* Cells of one arm, or of arms that are alike (fleets.h), train as one fleet; each ends with the files it has alone.
+ * Train (or go on from resume.ckpt), predict, write the folders; replicas [cells][branches of the arm] are the worker's: replica z of a
+ * branch is model z of its fleet, of which there may be more than cells. Sets done of those that are finished.
+ * errors STOPPED after checkpoints; NUMERIC, IO, CONFIG (a checkpoint of another config, data, split or code): of the first that fails */
+DOR_MUST dor_status dor_cell_run(const dor_study *s, int32_t n, dor_cell *const c[], const char *run, dor_replica *replica, bool prefetch,
+                                 const dor_cell_watch *w);
+DOR_MUST dor_status dor_cell_hash_keys(dor_hash *h, const char *label, const dor_key *keys, const void *cfg);
 
 #endif

@@ -16,7 +16,7 @@
 
 /* ---- hashes ---- */
 
-static dor_status add_keys(dor_hash *h, const char *label, const dor_key *keys, const void *cfg)
+dor_status dor_cell_hash_keys(dor_hash *h, const char *label, const dor_key *keys, const void *cfg)
 {
   dor_arena a = {0};
   dor_tree group = {.type = DOR_TREE_GROUP};
@@ -38,14 +38,14 @@ static dor_status add_net(dor_hash *h, const char *label, const dor_net *net)
     DOR_TRY(dor_pretrained_hash(net, hex));
     dor_hash_text(h, "weights", hex);
   }
-  return add_keys(h, label, net->model->keys, net->cfg);
+  return dor_cell_hash_keys(h, label, net->model->keys, net->cfg);
 }
 
 static dor_status add_inputs(dor_hash *h, const dor_arm *arm)
 {
   for (int32_t i = 0; i < arm->n_inputs; i++) {
     dor_hash_text(h, "input", arm->input[i].name);
-    DOR_TRY(add_keys(h, "source", dor_source_keys, &arm->input[i].source));
+    DOR_TRY(dor_cell_hash_keys(h, "source", dor_source_keys, &arm->input[i].source));
     for (int32_t k = 0; k < arm->n_nets; k++)
       if (!strcmp(arm->net[k].name, arm->input[i].net)) DOR_TRY(add_net(h, "net", &arm->net[k]));
   }
@@ -70,12 +70,12 @@ static dor_status hash_config(const dor_study *s, const dor_study_arm *sa, char 
   train.checkpoint_s = 0;
   dor_hash h;
   dor_hash_init(&h);
-  DOR_TRY(add_keys(&h, "train", dor_train_keys, &train));
-  DOR_TRY(add_keys(&h, "target", dor_target_keys, &arm->target));
-  DOR_TRY(add_keys(&h, "score", dor_score_keys, &arm->score));
-  DOR_TRY(add_keys(&h, "augment", dor_augment_keys, &arm->augment));
-  DOR_TRY(add_keys(&h, "split", dor_split_keys, &arm->split));
-  DOR_TRY(add_keys(&h, "cpu", dor_cpu_keys, &s->experiment->cpu));
+  DOR_TRY(dor_cell_hash_keys(&h, "train", dor_train_keys, &train));
+  DOR_TRY(dor_cell_hash_keys(&h, "target", dor_target_keys, &arm->target));
+  DOR_TRY(dor_cell_hash_keys(&h, "score", dor_score_keys, &arm->score));
+  DOR_TRY(dor_cell_hash_keys(&h, "augment", dor_augment_keys, &arm->augment));
+  DOR_TRY(dor_cell_hash_keys(&h, "split", dor_split_keys, &arm->split));
+  DOR_TRY(dor_cell_hash_keys(&h, "cpu", dor_cpu_keys, &s->experiment->cpu));
   dor_hash_text(&h, "fusion", fusion[arm->fusion]);
   DOR_TRY(add_inputs(&h, arm));
   DOR_TRY(add_device(&h, s->experiment));

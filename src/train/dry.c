@@ -58,7 +58,7 @@ static dor_status time_branch(const dor_study_arm *sa, const dor_branch *b, timi
   dor_replica r = {0};
   dor_role *role = dor_arena_alloc(&a, ((size_t)sa->roster->n + 1) * sizeof *role);
   dor_status s = role ? dor_study_roles(sa, 0, 0, role) : DOR_FAIL(NOMEM, "no memory for a dry run");
-  if (!s) s = dor_replica_make(&r, &b->net);
+  if (!s) s = dor_replica_make(1, (dor_replica *const[]){&r}, &b->net);
   if (!s) s = time_loaded(sa, b, &a, role, &r, t);
   dor_replica_release(&r);
   dor_arena_release(&a);

@@ -50,7 +50,7 @@ typedef struct dor_cpu_cfg { /* cpu.def: threads conv */
 } dor_cpu_cfg;
 extern const dor_key dor_cpu_keys[];
 
-typedef struct dor_cuda_cfg { /* cuda.def: autotune workspace_mb plan_cache */
+typedef struct dor_cuda_cfg { /* cuda.def: autotune workspace_mb plan_cache fleet */
 #include "base/keys_fields.h"
 #include "train/cuda.def"
 #include "base/keys_end.h"

@@ -5,6 +5,7 @@
  * layers over one parameter table, so their weights cannot drift apart. */
 #include "train/network.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -121,7 +122,7 @@ static void build_training(const maker *m, dor_graph *g, bool accumulate)
 static dor_status compile(const dor_network *net, dor_graph *g, const dor_cpu_cfg *cpu, const char *name, dor_format precision, dor_program **out)
 {
   static const char *const conv[] = {"auto", "direct", "winograd"};
-  dor_program_options o = {.threads = (int32_t)cpu->threads, .name = name, .conv = conv[cpu->conv], .precision = precision};
+  dor_program_options o = {.threads = (int32_t)cpu->threads, .name = name, .conv = conv[cpu->conv], .precision = precision, .fleet = net->fleet};
   dor_status s = dor_graph_status(g);
   if (s) return dor_graph_release(g), s;
   return dor_program_build(out, g, net->backend, &o);
@@ -145,13 +146,33 @@ dor_status dor_network_scale(const dor_network *net, const dor_train_cfg *t, dor
   return g->status || !c.loss_scale ? g->status : dor_optim_scale_seed(g, dor_graph_find_input(g, "one"), &c);
 }
 
+static const double fleet_flops = 4e9; /* of a step: about 0.2 ms of float32 on a large GPU; beyond, it has work enough */
+enum { MOST_SEATS = 256 };
+
+/* Bits must not depend on how many there are, so neither may this choice. */
+static void choose_fleet(dor_network *net, const dor_graph *g)
+{
+  net->step_flops = 0;
+  for (int32_t k = 0; k < g->nnode; k++) net->step_flops += net->parts * dor_node_cost(g, k).flops;
+  net->fleet = net->backend->device && 2 * net->step_flops <= fleet_flops;
+}
+
+int32_t dor_network_seats(const dor_network *net)
+{
+  if (!net->fleet) return 1;
+  const double seats = fleet_flops / fmax(net->step_flops, 1);
+  return seats < MOST_SEATS ? (int32_t)seats : MOST_SEATS;
+}
+
 static dor_status build_accumulate(const maker *m, bool more, dor_program **out)
 {
   dor_graph g;
   dor_graph_init(&g, &m->net->params, true);
   build_training(m, &g, more);
   dor_status s = check_size(m); /* a graph that is too large for its own numbers has failed by now, and does not say whose they are */
+  if (!s) s = dor_graph_status(&g);
   if (s) return dor_graph_release(&g), s;
+  if (!more) choose_fleet(m->net, &g);
   return dor_network_compile(m->net, &g, m->cpu, "accumulate", out);
 }
 
@@ -255,10 +276,10 @@ static size_t ema_offset(const dor_network *net) { return net->ema ? net->ema_of
 static dor_kind evaluated(const dor_network *net) { return net->ema ? DOR_MOMENT : DOR_PARAM; }
 
 /* On a device it is better to hear of too little memory before training than in it. */
-static dor_status check_room(const dor_network *net)
+static dor_status check_room(const dor_network *net, int32_t models)
 {
   size_t left, all;
-  const size_t needed = dor_replica_bytes(net);
+  const size_t needed = (size_t)models * dor_replica_bytes(net);
   if (!net->backend->device) return DOR_OK;
   DOR_TRY(net->backend->device->memory(&left, &all));
   DOR_NEED(needed <= left, DEVMEM, "training needs %zu bytes on the device, %zu of its %zu are free; try a smaller train.batch or a larger train.accumulate",
@@ -266,18 +287,24 @@ static dor_status check_room(const dor_network *net)
   return DOR_OK;
 }
 
-dor_status dor_replica_blocks(dor_replica *r, const dor_network *net)
+static dor_status make_best(dor_replica *r)
 {
-  size_t bytes[DOR_KIND_COUNT];
-  *r = (dor_replica){.net = net, .most_open = 1};
-  DOR_TRY(check_room(net));
-  block_bytes(net, bytes);
-  DOR_TRY(dor_store_make(&r->store, net->backend, bytes));
+  const dor_network *net = r->net;
   r->param = (void *)((char *)r->store.host[evaluated(net)] + ema_offset(net));
   r->best_param = dor_block_alloc(r->store.bytes[DOR_PARAM]);
   r->best_state = dor_block_alloc(r->store.bytes[DOR_STATE]);
   DOR_NEED(r->best_param && r->best_state, NOMEM, "no memory for the best weights");
   return DOR_OK;
+}
+
+dor_status dor_replica_blocks(dor_replica *r, const dor_network *net)
+{
+  size_t bytes[DOR_KIND_COUNT];
+  *r = (dor_replica){.net = net, .most_open = 1, .models = 1};
+  DOR_TRY(check_room(net, 1));
+  block_bytes(net, bytes);
+  DOR_TRY(dor_store_make(&r->store, net->backend, bytes));
+  return make_best(r);
 }
 
 dor_blocks dor_replica_evaluated(const dor_replica *r)
@@ -342,23 +369,66 @@ static dor_status make_instances(dor_replica *r)
   return DOR_OK;
 }
 
-dor_status dor_replica_make(dor_replica *r, const dor_network *net)
+static dor_status make_blocks(int32_t n, dor_replica *const r[], const dor_network *net)
 {
-  dor_status s = dor_replica_blocks(r, net);
-  if (!s) s = make_instances(r);
-  if (s) dor_replica_release(r);
-  return s;
+  const dor_program *const some[] = {net->first, net->update, net->eval, net->more};
+  size_t bytes[DOR_KIND_COUNT];
+  *r[0] = (dor_replica){.net = net};
+  if (!net->fleet) return dor_replica_blocks(r[0], net);
+  DOR_TRY(check_room(net, n));
+  dor_fleet *f = r[0]->fleet = dor_calloc(1, sizeof *f);
+  DOR_NEED(f, NOMEM, "no memory for a fleet of %d models", n);
+  block_bytes(net, bytes);
+  DOR_TRY(dor_fleet_make(f, net->backend, n, bytes, net->more ? 4 : 3, some));
+  for (int32_t z = 0; z < n; z++) {
+    *r[z] = (dor_replica){.net = net, .most_open = 1, .fleet = z ? NULL : f, .model = z, .models = n};
+    dor_store_join(&r[z]->store, f, z);
+    DOR_TRY(make_best(r[z]));
+  }
+  return DOR_OK;
 }
 
-void dor_replica_release(dor_replica *r)
+/* What a model of a fleet has of the first one's. */
+static void share(dor_replica *r, const dor_replica *first)
+{
+  r->steps = first->steps;
+  r->first = first->first, r->more = first->more, r->update = first->update, r->eval = first->eval;
+  memcpy(r->feed, first->feed, sizeof r->feed);
+  r->feed_eval = first->feed_eval, r->logits = first->logits;
+  r->n_kept = first->n_kept, r->most_open = first->most_open;
+  memcpy(r->kept, first->kept, sizeof r->kept);
+}
+
+dor_status dor_replica_make(int32_t n, dor_replica *const r[], const dor_network *net)
+{
+  DOR_NEED(n == 1 || net->fleet, ARG, "%d models of a program for one", n);
+  DOR_TRY(make_blocks(n, r, net));
+  r[0]->steps = dor_calloc((size_t)n, sizeof *r[0]->steps);
+  DOR_NEED(r[0]->steps, NOMEM, "no memory for the steps of %d models", n);
+  DOR_TRY(make_instances(r[0]));
+  for (int32_t z = 1; z < n; z++) share(r[z], r[0]);
+  return DOR_OK;
+}
+
+static void release_instances(dor_replica *r)
 {
   dor_instance_free(r->first);
   dor_instance_free(r->more);
   dor_instance_free(r->update);
   dor_instance_free(r->eval);
+}
+
+void dor_replica_release(dor_replica *r)
+{
+  if (!r->model) {
+    release_instances(r);
+    dor_free(r->steps);
+  }
   if (r->best_param) dor_block_free(r->best_param, r->store.bytes[DOR_PARAM]);
   if (r->best_state) dor_block_free(r->best_state, r->store.bytes[DOR_STATE]);
   dor_store_release(&r->store);
+  if (r->fleet) dor_fleet_release(r->fleet);
+  dor_free(r->fleet);
   *r = (dor_replica){0};
 }
 
@@ -382,8 +452,7 @@ void dor_replica_run(dor_replica *r, const dor_step *step)
   dor_step s = *step;
   s.micro = (uint64_t)dor_replica_part(r);
   dor_instance_run(s.micro ? r->more : r->first, &s);
-  r->parts++;
-  r->open++;
+  dor_replica_ran(r);
 }
 
 /* The oldest open part; left: open parts of first and more. */
@@ -392,7 +461,7 @@ static void read_part(dor_replica *r, int32_t part, int32_t left[2])
   const int which = part > 0;
   left[which]--;
   for (int32_t i = 0; i < r->n_kept; i++) {
-    const float *x = dor_instance_kept(which ? r->more : r->first, r->kept[which][i], left[which]);
+    const float *x = dor_instance_kept_of(which ? r->more : r->first, r->model, r->kept[which][i], left[which]);
     r->sum[i] = (part ? r->sum[i] : 0) + (double)*x;
   }
   r->open--;
@@ -429,6 +498,12 @@ static const dor_kind saved[] = {DOR_PARAM, DOR_STATE, DOR_MOMENT};
 dor_status dor_replica_pull(dor_replica *r)
 {
   for (size_t k = 0; k < sizeof saved / sizeof *saved; k++) DOR_TRY(dor_store_pull(&r->store, saved[k]));
+  return DOR_OK;
+}
+
+dor_status dor_replica_pull_all(dor_replica *r)
+{
+  for (size_t k = 0; k < sizeof saved / sizeof *saved; k++) DOR_TRY(dor_store_pull_all(&r->store, saved[k]));
   return DOR_OK;
 }
 

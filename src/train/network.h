@@ -6,6 +6,7 @@
 #ifndef DOR_TRAIN_NETWORK_H
 #define DOR_TRAIN_NETWORK_H
 
+#include "backend/fleet.h"
 #include "backend/store.h"
 #include "train/experiment.h"
 #include "train/pretrained.h"
@@ -23,6 +24,8 @@ typedef struct dor_network {
   bool ema;                     /* an average of the weights is what is evaluated; it lies in the moment block */
   size_t ema_offset;
   size_t scale_offset;          /* of the loss scale's state among the moments; 0: none */
+  double step_flops;            /* of one update */
+  bool fleet;                   /* small, and for a device: its programs train any number of models at once, with the same bits (docs/adr/0010) */
   dor_pretrained first_weights; /* that nets begin with */
 } dor_network; /* zero-initialised is releasable */
 
@@ -44,10 +47,17 @@ typedef struct dor_feed { dor_val x[DOR_MAX_SLOTS], label, weight; } dor_feed; /
 
 enum { DOR_READINGS = 8 };
 
-/* A worker's memory of one network: blocks, instances, the best weights so far, and what the accumulate programs say. */
+/* As many models as train well at once: 1 for those that are no fleet. It depends on the network alone. */
+int32_t dor_network_seats(const dor_network *net);
+
+/* A worker's memory of one network: blocks, instances, the best weights so far, and what the accumulate programs say. The models of
+ * a fleet have a replica each and share the instances, which the first one holds. */
 typedef struct dor_replica {
-  const dor_network *net;
+  const dor_network *net;       /* in a fleet: the model's own, whose programs are like the first one's */
   dor_store store;
+  dor_fleet *fleet;             /* of the first model; else NULL */
+  int32_t model, models;        /* which of how many */
+  dor_step *steps;              /* [models] for the loop that drives them; the first one's */
   dor_instance *first, *more, *update, *eval;
   dor_feed feed[2], feed_eval;  /* of first, more; of eval */
   dor_val logits;
@@ -64,7 +74,8 @@ DOR_MUST dor_status dor_replica_blocks(dor_replica *r, const dor_network *net); 
 dor_blocks dor_replica_evaluated(const dor_replica *r); /* the blocks with the weights that are evaluated as PARAM */
 void dor_replica_watch(dor_replica *r, int32_t n, const char *const name[]); /* kept numbers of first and more, to be read */
 DOR_MUST dor_status dor_replica_training(dor_replica *r); /* first, more and update over the blocks */
-DOR_MUST dor_status dor_replica_make(dor_replica *r, const dor_network *net);
+/* For n models; more than one only where net->fleet. Release all, also after a failure; they go together. errors DEVMEM, NOMEM */
+DOR_MUST dor_status dor_replica_make(int32_t n, dor_replica *const r[], const dor_network *net);
 void dor_replica_release(dor_replica *r);
 size_t dor_replica_bytes(const dor_network *net); /* blocks, pools and staging of one worker, in the backend's memory */
 
@@ -73,12 +84,16 @@ size_t dor_replica_bytes(const dor_network *net); /* blocks, pools and staging o
 typedef dor_status dor_reading(void *to, const double mean[]);
 int32_t dor_replica_part(const dor_replica *r); /* of the step, 0 .. parts - 1: 0 is `first`, the others `more` */
 void dor_replica_run(dor_replica *r, const dor_step *step);
+/* Of a fleet, whoever drives it runs the instances, and says here which models took part. What is read of one is of the instance's
+ * last runs, so it is read before it sits one out. */
+static inline void dor_replica_ran(dor_replica *r) { r->parts++, r->open++; }
 static inline bool dor_replica_full(const dor_replica *r) { return r->open >= r->most_open; }
 DOR_MUST dor_status dor_replica_read(dor_replica *r, dor_reading *each, void *to); /* errors DEVICE; those of each */
 
 /* The host's copy of weights, statistics and moments from the device, and back (what was run before is not read any more). errors DEVICE */
 DOR_MUST dor_status dor_replica_pull(dor_replica *r);
 bool dor_replica_scale_lost(const dor_replica *r); /* after pull: the loss scale fell to its least, and gradients were not finite even so */
+DOR_MUST dor_status dor_replica_pull_all(dor_replica *r); /* of all models of its fleet */
 DOR_MUST dor_status dor_replica_push(dor_replica *r);
 
 /* Fresh weights, zero gradients and moments. */

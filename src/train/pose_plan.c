@@ -24,7 +24,7 @@ const dor_section dor_pose_sections[] = {
     {"train", "how a network is fitted", dor_train_keys, offsetof(dor_pose_plan, train), false},
     {"decode", "how people are found at validation", dor_pose_keys, offsetof(dor_pose_plan, decode), false},
     {"cpu", "how programs run on the CPU", dor_cpu_keys, offsetof(dor_pose_plan, cpu), false},
-    {"cuda", "how a GPU's libraries choose how to compute", dor_cuda_keys, offsetof(dor_pose_plan, cuda), false},
+    {"cuda", "how programs run on a GPU", dor_cuda_keys, offsetof(dor_pose_plan, cuda), false},
     {0}};
 
 enum { SECTIONS = sizeof dor_pose_sections / sizeof *dor_pose_sections - 1 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A run: data, study, leakage checks, folder, then workers that take cells from
- * a queue. Which worker trains which cell changes nothing but the time it takes. */
+ * A run: data, study, leakage checks, folder, then workers that take cells from a queue, as many as train at once. Which worker
+ * trains which cells, and which of them together, changes nothing but the time it takes. */
 #include "train/run.h"
 
 #include <pthread.h>
@@ -19,6 +19,7 @@
 #include "train/baselines.h"
 #include "train/cell.h"
 #include "train/device.h"
+#include "train/fleets.h"
 #include "train/folder.h"
 #include "train/gather.h"
 #include "train/leakage.h"
@@ -42,7 +43,9 @@ typedef struct crew { /* what workers share; `lock` guards all that changes */
   const char *folder;
   dor_marks marks;
   dor_cell *cell;
-  int32_t n, next, todo, done, running, jobs;
+  bool *taken;                  /* [n] */
+  int32_t *seats;               /* [arms] cells that train at once */
+  int32_t n, todo, done, running, jobs;
   int64_t epochs_done, epochs_total;
   double start_s, told_s;
   bool prefetch;
@@ -86,64 +89,112 @@ static bool must_stop(void *to)
   return dor_stop_requested() || atomic_load_explicit(&w->failed, memory_order_relaxed);
 }
 
-static dor_cell *take_cell(crew *w)
+static void tell_fleet(crew *w, int32_t n, dor_cell *const c[])
 {
-  dor_cell *c = NULL;
+  char line[160];
+  const dor_study_arm *first = &w->study->arm[c[0]->arm], *last = &w->study->arm[c[n - 1]->arm];
+  snprintf(line, sizeof line, "%d cells at once: arm %.40s%s%.40s", n, first->arm->name, first == last ? "" : " to ", first == last ? "" : last->arm->name);
+  tell(w, line);
+}
+
+static int32_t take_cells(crew *w, dor_cell *c[])
+{
+  int32_t n = 0;
   pthread_mutex_lock(&w->lock);
-  while (!w->status && !dor_stop_requested() && w->next < w->n && !c) {
-    if (!w->cell[w->next].done) c = &w->cell[w->next];
-    w->next++;
-  }
-  w->running += c != NULL;
+  if (!w->status && !dor_stop_requested()) n = dor_fleets_take(w->study, w->n, w->cell, w->taken, w->seats, c);
+  w->running += n;
+  if (n > 1) tell_fleet(w, n, c);
   pthread_mutex_unlock(&w->lock);
-  return c;
+  return n;
 }
 
 /* The first failure is kept; cells that stopped because of it do not cover it up. */
+static void keep_failure(crew *w, dor_status s)
+{
+  if (s && (!w->status || w->status == DOR_E_STOPPED)) {
+    w->status = s;
+    snprintf(w->message, sizeof w->message, "%s", dor_errmsg());
+  }
+  if (s && s != DOR_E_STOPPED) atomic_store(&w->failed, true);
+}
+
 static void finish_cell(crew *w, dor_cell *c, dor_status s)
 {
   pthread_mutex_lock(&w->lock);
   w->running--;
   w->done += !s;
   if (!s) s = dor_cost_note(w->study, c, w->folder, &w->marks);
-  if (s && (!w->status || w->status == DOR_E_STOPPED)) {
-    w->status = s;
-    snprintf(w->message, sizeof w->message, "%s", dor_errmsg());
-  }
-  if (s && s != DOR_E_STOPPED) atomic_store(&w->failed, true);
+  keep_failure(w, s);
   pthread_mutex_unlock(&w->lock);
 }
 
-static void drop_replicas(dor_replica *r, int32_t n)
+typedef struct bench { /* a worker's memory: of one arm at a time, for cells stand in order of arms */
+  int32_t arm, seats, branches;
+  dor_replica *replica;         /* [seats][branches] */
+  dor_cell **cell;              /* [seats] that train */
+} bench;
+
+static void clear_bench(bench *b)
 {
-  for (int32_t k = 0; k < n; k++) dor_replica_release(&r[k]);
+  for (int32_t i = 0; i < b->seats * b->branches && b->replica; i++) dor_replica_release(&b->replica[i]);
+  dor_free(b->replica);
+  *b = (bench){.arm = -1, .cell = b->cell};
 }
 
-/* A worker keeps the memory of one arm at a time: cells stand in order of arms. */
-static dor_status make_replicas(const dor_study_arm *sa, dor_replica *r)
+static dor_status make_fleet(bench *b, int32_t branch, const dor_network *net)
 {
-  for (int32_t k = 0; k < sa->n_branches; k++) DOR_TRY(dor_replica_make(&r[k], &sa->branch[k].net));
+  dor_replica **r = dor_calloc((size_t)b->seats, sizeof(dor_replica *));
+  DOR_NEED(r, NOMEM, "no memory for %d cells", b->seats);
+  for (int32_t z = 0; z < b->seats; z++) r[z] = &b->replica[z * b->branches + branch];
+  dor_status s = dor_replica_make(b->seats, r, net);
+  dor_free(r);
+  return s;
+}
+
+static dor_status seat(bench *b, const dor_study_arm *sa, int32_t arm, int32_t n)
+{
+  if (b->arm == arm && n <= b->seats) return DOR_OK;
+  clear_bench(b);
+  b->seats = n, b->branches = sa->n_branches;
+  b->replica = dor_calloc((size_t)n * (size_t)sa->n_branches, sizeof *b->replica);
+  DOR_NEED(b->replica, NOMEM, "no memory for %d cells", n);
+  for (int32_t k = 0; k < sa->n_branches; k++) DOR_TRY(make_fleet(b, k, &sa->branch[k].net));
+  b->arm = arm;
   return DOR_OK;
+}
+
+/* Those that failed first: what failed is told of them. */
+static void finish_cells(crew *w, int32_t n, dor_cell *const c[], dor_status s)
+{
+  for (int32_t z = 0; z < n; z++)
+    if (!c[z]->done) finish_cell(w, c[z], s);
+  for (int32_t z = 0; z < n; z++)
+    if (c[z]->done) finish_cell(w, c[z], DOR_OK);
+}
+
+static void train_all(crew *w, bench *b)
+{
+  const dor_cell_watch watch = {on_epoch, must_stop, w};
+  for (int32_t n; (n = take_cells(w, b->cell));) {
+    const int32_t arm = b->cell[0]->arm;
+    dor_status s = seat(b, &w->study->arm[arm], arm, n);
+    if (!s) s = dor_cell_run(w->study, n, b->cell, w->folder, b->replica, w->prefetch, &watch);
+    finish_cells(w, n, b->cell, s);
+  }
 }
 
 static void *work(void *arg)
 {
   crew *w = arg;
-  dor_replica replica[DOR_MAX_SLOTS] = {0};
-  int32_t arm = -1;
-  for (dor_cell *c; (c = take_cell(w));) {
-    dor_status s = DOR_OK;
-    const dor_study_arm *sa = &w->study->arm[c->arm];
-    dor_cell_watch watch = {on_epoch, must_stop, w};
-    if (arm != c->arm) {
-      drop_replicas(replica, DOR_MAX_SLOTS);
-      s = make_replicas(sa, replica);
-      arm = c->arm;
-    }
-    if (!s) s = dor_cell_run(w->study, c, w->folder, replica, w->prefetch, &watch);
-    finish_cell(w, c, s);
+  bench b = {.arm = -1, .cell = dor_calloc((size_t)w->n + 1, sizeof(dor_cell *))};
+  if (b.cell) train_all(w, &b);
+  else {
+    pthread_mutex_lock(&w->lock);
+    keep_failure(w, DOR_FAIL(NOMEM, "no memory for %d cells", w->n));
+    pthread_mutex_unlock(&w->lock);
   }
-  drop_replicas(replica, DOR_MAX_SLOTS);
+  clear_bench(&b);
+  dor_free(b.cell);
   return NULL;
 }
 
@@ -204,28 +255,48 @@ int32_t dor_run_jobs(const dor_experiment *e, int32_t asked)
   return jobs > 0 ? jobs : 1;
 }
 
-/* Cells that are neither finished nor asked for are marked done for the queue, and unmarked afterwards. */
+/* Fleets of what the device has room for, and no larger than that all workers have one. */
+static dor_status set_seats(crew *w)
+{
+  const dor_experiment *e = w->study->experiment;
+  size_t left = 0, all;
+  if (e->backend && e->backend->device) DOR_TRY(e->backend->device->memory(&left, &all));
+  for (int32_t i = 0; i < w->study->n_arms; i++) {
+    const int32_t share = (w->todo + w->jobs - 1) / w->jobs, seats = dor_fleets_seats(&w->study->arm[i], e->cuda.fleet, left / (size_t)w->jobs);
+    w->seats[i] = seats < share ? seats : share > 0 ? share : 1;
+  }
+  return DOR_OK;
+}
+
+/* Cells that are finished or not asked for are taken already. */
+static dor_status make_queue(crew *w, dor_setup *u, dor_arena *a)
+{
+  w->taken = dor_arena_alloc(a, (size_t)u->n_cells + 1);
+  w->seats = dor_arena_alloc(a, ((size_t)u->study.n_arms + 1) * sizeof *w->seats);
+  DOR_NEED(w->taken && w->seats, NOMEM, "no memory for %d cells", u->n_cells);
+  for (int32_t i = 0; i < u->n_cells; i++) {
+    const dor_cell *c = &u->cell[i];
+    w->taken[i] = c->done || !chosen(&u->study, w->o, c);
+    if (!w->taken[i]) w->todo++, w->epochs_total += u->study.arm[c->arm].arm->train.epochs * u->study.arm[c->arm].n_branches;
+  }
+  return set_seats(w);
+}
+
 static dor_status train_cells(dor_setup *u, const dor_folder *f, const dor_run_options *o, dor_run_result *out)
 {
-  crew w = {.study = &u->study, .o = o, .folder = f->path, .cell = u->cell, .n = u->n_cells, .start_s = dor_clock_s(), .told_s = -10};
+  dor_arena a = {0};
+  crew w = {.study = &u->study, .o = o, .folder = f->path, .cell = u->cell, .n = u->n_cells, .start_s = dor_clock_s(), .told_s = -10,
+            .jobs = dor_run_jobs(u->experiment, o->jobs)};
   DOR_TRY(dor_record_marks(&u->study, f->path, &w.marks));
-  bool *left = dor_calloc((size_t)u->n_cells + 1, sizeof *left);
-  DOR_NEED(left, NOMEM, "no memory for %d cells", u->n_cells);
-  for (int32_t i = 0; i < u->n_cells; i++) {
-    dor_cell *c = &u->cell[i];
-    left[i] = !c->done && !chosen(&u->study, o, c);
-    if (!c->done && !left[i]) w.todo++, w.epochs_total += u->study.arm[c->arm].arm->train.epochs * u->study.arm[c->arm].n_branches;
-    c->done = c->done || left[i];
-  }
-  w.jobs = dor_run_jobs(u->experiment, o->jobs);
+  dor_status queued = make_queue(&w, u, &a);
+  if (queued) return dor_arena_release(&a), queued;
   w.prefetch = (w.jobs < w.todo ? w.jobs : w.todo) * (int32_t)u->experiment->cpu.threads < (int32_t)sysconf(_SC_NPROCESSORS_ONLN);
   pthread_mutex_init(&w.lock, NULL);
   dor_status s = run_workers(&w);
   dor_progress last = progress_of(&w, NULL);
   if (w.todo) dor_record_progress(w.folder, &last);
   pthread_mutex_destroy(&w.lock);
-  for (int32_t i = 0; i < u->n_cells; i++) u->cell[i].done = u->cell[i].done && !left[i];
-  dor_free(left);
+  dor_arena_release(&a);
   out->trained = w.done;
   if (!s && !w.status && w.done < w.todo) s = DOR_FAIL(STOPPED, "stopped on request; run again to go on");
   if (w.status) dor_errmsg_set(w.message);

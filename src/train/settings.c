@@ -61,7 +61,7 @@ const dor_section dor_sections[] = {
     {"augment", "changes to training pictures", dor_augment_keys, offsetof(dor_settings, augment), true},
     {"compare", "which arms are held against which", dor_compare_keys, offsetof(dor_settings, compare), false},
     {"cpu", "how programs run on the CPU", dor_cpu_keys, offsetof(dor_settings, cpu), false},
-    {"cuda", "how a GPU's libraries choose how to compute", dor_cuda_keys, offsetof(dor_settings, cuda), false},
+    {"cuda", "how programs run on a GPU", dor_cuda_keys, offsetof(dor_settings, cuda), false},
     {0}};
 
 static const char *const named[] = {"inputs", "nets", "arms"};

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "train/fleets.h"
 #include "train/roster.h"
 
 typedef struct builder { /* of one study */
@@ -342,7 +343,7 @@ dor_status dor_study_compile(dor_study *s, int32_t arm)
   int32_t n_out = sa->roster->n_classes ? sa->roster->n_classes : 1;
   for (int32_t i = 0; i < sa->n_branches; i++)
     if (!sa->branch[i].net.eval) DOR_TRY(dor_network_build(&sa->branch[i].net, sa->arm, &sa->branch[i], n_out, &s->experiment->cpu, s->experiment->backend));
-  return DOR_OK;
+  return dor_fleets_likeness(sa);
 }
 
 void dor_study_release(dor_study *s)

@@ -7,6 +7,7 @@
 #ifndef DOR_TRAIN_STUDY_H
 #define DOR_TRAIN_STUDY_H
 
+#include "base/hash.h"
 #include "data/loader.h"
 #include "data/split.h"
 #include "train/experiment.h"
@@ -59,6 +60,7 @@ typedef struct dor_study_arm {
   const bool *has;            /* [roster->n] every input has samples of the unit */
   int32_t n_branches;
   dor_branch *branch;
+  char likeness[DOR_HASH_HEX]; /* of a compiled arm whose cells train in fleets: those of arms where it is equal share them; else "" */
 } dor_study_arm;
 
 typedef struct dor_study {
