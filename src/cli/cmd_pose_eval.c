@@ -10,9 +10,9 @@
 
 #include "eval/pose_eval.h"
 
-/* ---- what is expected: "AP=.671,AR50=.9"; equal to the last digit that is written ---- */
+/* ---- what is expected: "AP=.671,RMSE<2"; = to the last digit that is written ---- */
 
-typedef struct expected { char name[32]; double value, slack; } expected;
+typedef struct expected { char name[32], how; double value, slack; } expected; /* how: = < > */
 enum { MOST_EXPECTED = 32 };
 
 static double last_digit(const char *text)
@@ -25,23 +25,30 @@ static dor_status parse_expected(const char *list, expected out[MOST_EXPECTED], 
 {
   *n = 0;
   while (list && *list) {
-    char item[96], *equals;
+    char item[96], *sign;
     size_t length = strcspn(list, ",");
     snprintf(item, sizeof item, "%.*s", (int)length, list);
-    equals = strchr(item, '=');
-    DOR_NEED(equals && length < sizeof item && equals - item < (int)sizeof out->name && *n < MOST_EXPECTED, USAGE,
-             "--expect wants FIGURE=VALUE,..., got '%s'", item);
-    *equals = 0;
+    sign = strpbrk(item, "=<>");
+    DOR_NEED(sign && length < sizeof item && sign - item < (int)sizeof out->name && *n < MOST_EXPECTED, USAGE,
+             "--expect wants FIGURE=VALUE,... (or < or >), got '%s'", item);
     expected *e = &out[(*n)++];
+    e->how = *sign, *sign = 0;
     snprintf(e->name, sizeof e->name, "%.31s", item);
-    DOR_NEED(!dor_parse_real(equals + 1, &e->value), USAGE, "--expect %s wants a number, got '%s'", item, equals + 1);
-    e->slack = last_digit(equals + 1) * (1 + 1e-9);
+    DOR_NEED(!dor_parse_real(sign + 1, &e->value), USAGE, "--expect %s wants a number, got '%s'", item, sign + 1);
+    e->slack = last_digit(sign + 1) * (1 + 1e-9);
     list += length + (list[length] == ',');
   }
   return DOR_OK;
 }
 
 typedef struct named { const char *name; double value; } named;
+
+static dor_status held(const expected *e, double got)
+{
+  const bool holds = e->how == '<' ? got < e->value : e->how == '>' ? got > e->value : fabs(got - e->value) <= e->slack;
+  DOR_NEED(holds, MISMATCH, "%s is %.6g, expected %s%.6g", e->name, got, e->how == '<' ? "less than " : e->how == '>' ? "more than " : "", e->value);
+  return DOR_OK;
+}
 
 static dor_status hold(const char *list, const named *got, int32_t n_got)
 {
@@ -55,7 +62,7 @@ static dor_status hold(const char *list, const named *got, int32_t n_got)
     while (k < n_got && strcmp(e[i].name, got[k].name)) k++;
     const char *near = k < n_got ? NULL : dor_nearest(e[i].name, names, (size_t)n_got);
     DOR_NEED(k < n_got, USAGE, "--expect: no figure '%s'%s%s%s", e[i].name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    DOR_NEED(fabs(got[k].value - e[i].value) <= e[i].slack, MISMATCH, "%s is %.6g, expected %.6g", e[i].name, got[k].value, e[i].value);
+    DOR_TRY(held(&e[i], got[k].value));
   }
   return DOR_OK;
 }
@@ -239,7 +246,8 @@ const dor_command dor_command_pose_eval = {
                 "  dorsum pose-eval markers.h5 video.h5 truth=flexion estimate=higherhrnet\n",
     .text = "Two COCO files, annotations and results: COCO's ten figures as pycocotools makes them (CrowdPose's nine where the images have a\n"
             "crowdIndex) and PCK, with intervals over images. Two datasets: RMSE, bias, limits of agreement and ICC(A,1) of their angles (deg),\n"
-            "frames of a person together, with intervals over people. --expect: exit code 4 when a figure differs in the digits given.\n"
+            "frames of a person together, with intervals over people. --expect: exit code 4 when a figure differs in the digits given, or is not\n"
+            "below (RMSE<2) or above (AP>.9; in quotes) a bound.\n"
             "Keys: category, rules, sigmas, pck, reference, truth, estimate, replicates, level, seed (dorsum help config).\n",
     .least = 2,
     .most = 2,

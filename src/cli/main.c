@@ -35,7 +35,7 @@ static const struct {
     {'f', {"force", 'f', NULL, 0, "replace what is there", 0}},
     {'b', {"base", OPTION_BASE, NULL, 0, "configs/base.cfg: every key with its default", 0}},
     {'m', {"markdown", OPTION_MARKDOWN, NULL, 0, "as Markdown, for docs/reference", 0}},
-    {'x', {"expect", OPTION_EXPECT, "FIGURE=VALUE,...", 0, "exit code 4 when a figure is another one, in the digits given", 0}},
+    {'x', {"expect", OPTION_EXPECT, "FIGURE=VALUE,...", 0, "exit code 4 when a figure is another one, in the digits given; also < and >", 0}},
     {'v', {"overlay", OPTION_OVERLAY, "DIR", 0, "draw what was found, and put it there", 0}},
     {'J', {"json", OPTION_JSON, NULL, 0, "print JSON", 0}},
     {'q', {"quiet", 'q', NULL, 0, "no messages but errors", 0}}};

@@ -25,6 +25,8 @@ else
 fi
 [ -s "$tmp/dt.json" ] || fail "no files"
 expect 4 "$dorsum" pose-eval "$tmp/gt.json" "$tmp/dt.json" --expect AP=.99 replicates=0; says "expected 0.99"
+expect 0 "$dorsum" pose-eval "$tmp/gt.json" "$tmp/dt.json" --expect "AP<.99,AR>.01" replicates=0
+expect 4 "$dorsum" pose-eval "$tmp/gt.json" "$tmp/dt.json" --expect "AP>.99" replicates=0; says "expected more than 0.99"
 expect 2 "$dorsum" pose-eval "$tmp/gt.json" "$tmp/dt.json" --expect AP-X=.5 replicates=0; says "no figure 'AP-X'"
 expect 2 "$dorsum" pose-eval "$tmp/gt.json" "$tmp/none.json"; says "no such file"
 expect 3 "$dorsum" pose-eval "$tmp/dt.json" "$tmp/gt.json"; says "dt.json"
