@@ -11,9 +11,9 @@ dorsum=build/dorsum
 [ -x "$dorsum" ] || dorsum=$(command -v dorsum) || { echo "dorsum is not built: make all" >&2; exit 1; }
 if [ "${1:-}" = --quick ]; then
   shift
-  config=quick side=64 learn="subjects=16 fps=5 every=4" watch="subjects=2 fps=15 every=15" bound=25 dir=build/synthetic_pose_quick
+  config=quick side=64 threads=1 learn="subjects=16 fps=5 every=4" watch="subjects=2 fps=15 every=15" bound=30 dir=build/synthetic_pose_quick
 else
-  config=experiment side=128 learn="subjects=300 fps=5 every=6" watch="subjects=12 fps=25 every=20" bound=2 dir=build/synthetic_pose
+  config=experiment side=192 threads=2 learn="subjects=800 fps=5 every=5" watch="subjects=12 fps=25 every=20" bound=2 dir=build/synthetic_pose
 fi
 dir=${1:-$dir}
 mkdir -p "$dir"
@@ -43,10 +43,10 @@ train() {
 # shellcheck disable=SC2086
 stage "film people to train on ($learn)" film train 1 $learn
 # shellcheck disable=SC2086
-stage "film others ($watch)" film test 2 $watch
+stage "film others ($watch)" film test 4 $watch
 stage "train" train
 stage "find joints in the others' videos" "$dorsum" pose "$dir/run/cells/w8/seed_1/fold_1/best.safetensors" "$dir/test/cohort.cfg" \
-  -o "$dir/found.h5" --force size=$side flip=false threads=2
+  -o "$dir/found.h5" --force size=$side flip=false threads=$threads
 stage "angles against the truth" "$dorsum" pose-eval "$dir/test/cohort.h5" "$dir/found.h5" truth=flexion --expect "RMSE<$bound"
 printf '\nSYNTHETIC. Pictures of %d x %d pixels; seconds of each stage:\n' $side $side
 cat "$dir/seconds.txt"
