@@ -14,12 +14,12 @@ OPTIONS = dict(threads="2", mode="eager", size="64", batch="32", channels="32", 
                train="false")
 
 
-def options(argv):
-    given = dict(OPTIONS)
+def options(argv, known=OPTIONS):
+    given = dict(known)
     for word in argv:
         key, value = word.split("=", 1)
         if key not in given:
-            sys.exit("bench_peer: no option '%s'" % key)
+            sys.exit("%s: no option '%s'" % (sys.argv[0], key))
         given[key] = value
     return {k: int(v) if v.isdigit() else v for k, v in given.items()}
 

@@ -26,16 +26,6 @@ class Options(dict):
     __getattr__ = dict.__getitem__
 
 
-def options(argv):
-    given = Options(OPTIONS)
-    for word in argv:
-        key, value = word.split("=", 1)
-        if key not in given:
-            sys.exit("gpu_peer: no option '%s'" % key)
-        given[key] = value
-    return Options((k, int(v) if v.isdigit() else v) for k, v in given.items())
-
-
 def layout(o, t):
     return t.to(o.device) if o.mode == "eager" else t.to(o.device, memory_format=torch.channels_last) if t.dim() == 4 else t.to(o.device)
 
@@ -251,7 +241,7 @@ def versions(o):
 
 
 def main():
-    kind, o = sys.argv[1], options(sys.argv[2:])
+    kind, o = sys.argv[1], Options(bench_peer.options(sys.argv[2:], OPTIONS))
     torch.manual_seed(0)
     torch.set_num_threads(o.threads)
     torch.backends.cudnn.benchmark = True

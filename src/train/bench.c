@@ -379,20 +379,12 @@ static dor_status open_step(dor_bench *b)
   return make_copies(b, 1);
 }
 
-static dor_status open_conv(dor_bench *b)
+/* Some layers alone, forward and backward. */
+static dor_status open_layers(dor_bench *b, dor_status (*layers)(dor_bench *, dor_graph *))
 {
   dor_graph g;
   dor_graph_init(&g, &b->params, true);
-  DOR_TRY(compile(b, &g, conv_graph(b, &g), (int32_t)b->cfg.threads, &b->accumulate));
-  b->once = step_once;
-  return make_copies(b, 1);
-}
-
-static dor_status open_block(dor_bench *b)
-{
-  dor_graph g;
-  dor_graph_init(&g, &b->params, true);
-  DOR_TRY(compile(b, &g, block_graph(b, &g), (int32_t)b->cfg.threads, &b->accumulate));
+  DOR_TRY(compile(b, &g, layers(b, &g), (int32_t)b->cfg.threads, &b->accumulate));
   b->once = step_once;
   return make_copies(b, 1);
 }
@@ -442,10 +434,10 @@ static dor_status open_mlp(dor_bench *b)
 static dor_status open_kind(dor_bench *b, const char *kind)
 {
   if (!strcmp(kind, "step")) return open_step(b);
-  if (!strcmp(kind, "conv")) return open_conv(b);
+  if (!strcmp(kind, "conv")) return open_layers(b, conv_graph);
   if (!strcmp(kind, "pose")) return open_pose(b);
   if (!strcmp(kind, "mlp")) return open_mlp(b);
-  if (!strcmp(kind, "block")) return open_block(b);
+  if (!strcmp(kind, "block")) return open_layers(b, block_graph);
   if (!strcmp(kind, "fleet")) return open_fleet(b);
   return DOR_FAIL(USAGE, "bench: no '%s'; there are step, conv, block, fleet, pose, mlp and ops", kind);
 }
