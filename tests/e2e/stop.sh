@@ -7,7 +7,7 @@
 cat >"$tmp/e.cfg" <<'CFG'
 experiment = "stop"; data = "synth:subjects=16,seed=1,d=1.0,frames=8,size=32"; target = { column = "pattern"; positive = "EP"; }; split = { folds = 2; };
 inputs = { s = { from = "silhouettes"; net = "c"; }; }; nets = { c = { kind = "silhouette_cnn"; channels = [8, 8]; }; };
-train = { epochs = 150; batch = 16; stop = "none"; checkpoint_s = 0.2; }; use = ["s"];
+train = { epochs = 600; batch = 16; stop = "none"; checkpoint_s = 0.2; }; use = ["s"];
 CFG
 expect 0 "$dorsum" run "$tmp/e.cfg" --out "$tmp/whole" --jobs 1 --quiet
 
